@@ -1,0 +1,42 @@
+# Two commands matter: `make demo` and `make test`. Everything else is a part of them.
+PYTHON := .venv/bin/python
+NODE_BUILD := $(PYTHON) bitcoin-patch/build.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint unit cpp-test functional vectors
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/.installed: setup.cfg pyproject.toml dev/bootstrap.sh
+	dev/bootstrap.sh
+	@touch $@
+
+setup: .venv/.installed  ## Python environment with everything the tools and tests need
+
+build: setup  ## patched bitcoind, bitcoin-cli and the C++ test binary
+	$(NODE_BUILD)
+
+demo: build  ## regtest network whose blocks are won by trained models
+	$(PYTHON) -m regtest demo $(ARGS)
+
+test: lint unit cpp-test functional  ## everything that must pass
+
+lint: setup  ## patch series, style and types
+	$(PYTHON) bitcoin-patch/check.py
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+unit: setup  ## Python unit tests
+	$(PYTHON) -m pytest -q $(ARGS)
+
+cpp-test: build  ## C++ unit tests of the new files
+	build/bitcoin-build/bin/test_podl --log_level=test_suite --report_level=short
+
+functional: build  ## real nodes on regtest, with Bitcoin Core's test framework
+	$(PYTHON) functional_tests/test_runner.py $(ARGS)
+
+vectors: setup  ## write vectors/*.json anew from the Python reference
+	$(PYTHON) dev/make_vectors.py
+	$(PYTHON) dev/make_arithmetic_vectors.py

@@ -1,0 +1,105 @@
+"""Fetch, apply and build in one command; a second run does nothing.
+
+Only one build runs at a time. Programs end up in ``build/bitcoin-build/bin``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+from apply import apply
+from fetch import fetch
+from packages import require_packages
+from series_lib import Layout, PatchError, tree_lock
+
+TARGETS = ("bitcoind", "bitcoin-cli", "bitcoin-tx", "bitcoin-util", "bitcoin-wallet", "test_podl")
+SWITCHES = {
+    "BUILD_BENCH": "OFF",
+    "BUILD_BITCOIN_BIN": "OFF",
+    "BUILD_CLI": "ON",
+    "BUILD_FUZZ_BINARY": "OFF",
+    "BUILD_GUI": "OFF",
+    "BUILD_TESTS": "OFF",
+    "BUILD_TX": "ON",
+    "BUILD_UTIL": "ON",
+    "BUILD_WALLET_TOOL": "ON",
+    "CMAKE_BUILD_TYPE": "Release",
+    "ENABLE_IPC": "OFF",
+    "ENABLE_WALLET": "ON",
+    "INSTALL_MAN": "OFF",
+    "WITH_ZMQ": "ON",
+}
+
+
+def configure_arguments(layout: Layout) -> list[str]:
+    """CMake's arguments; the prefix map keeps source names in logs as upstream has them."""
+    own = {
+        "APPEND_CXXFLAGS": f"-fmacro-prefix-map=../{layout.tree.name}/src=.",
+        "PODL_VECTORS_DIR": str(layout.patch_dir.parent / "vectors"),
+    }
+    base = ["cmake", "-G", "Ninja", "-S", str(layout.tree), "-B", str(layout.objects)]
+    return base + [f"-D{key}={value}" for key, value in (SWITCHES | own).items()]
+
+
+def build_environment(layout: Layout) -> dict[str, str]:
+    """Environment for CMake and ninja: cache hits across checkouts, no git look-up for the version."""
+    return os.environ | {
+        "CCACHE_BASEDIR": str(layout.build_dir.parent),
+        "BITCOIN_GENBUILD_NO_GIT": "1",
+    }
+
+
+def configure(layout: Layout) -> None:
+    """Run CMake unless this build folder was configured with the same arguments."""
+    arguments = configure_arguments(layout)
+    stamp = layout.objects / "podl-configured"
+    if stamp.is_file() and stamp.read_text() == "\n".join(arguments):
+        return
+    layout.objects.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        arguments, env=build_environment(layout), text=True, capture_output=True, check=False
+    )
+    (layout.objects / "podl-configure.log").write_text(done.stdout + done.stderr)
+    if done.returncode != 0:
+        raise PatchError(f"CMake failed: {done.stderr.strip()[-2000:]}")
+    stamp.write_text("\n".join(arguments))
+
+
+def build(layout: Layout, targets: list[str], jobs: int) -> None:
+    """Run ninja, which shows its own progress."""
+    command = ["ninja", "-C", str(layout.objects), "-j", str(jobs), *targets]
+    done = subprocess.run(command, env=build_environment(layout), check=False)
+    if done.returncode != 0:
+        raise PatchError(f"build failed (ninja returned {done.returncode})")
+
+
+def main() -> int:
+    """Run all steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--source", help="pinned archive or unpacked folder, instead of a download")
+    parser.add_argument("--target", action="append", metavar="NAME", help=f"default: {', '.join(TARGETS)}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parallel compilations")
+    parser.add_argument("--discard", action="store_true", help="overwrite files edited in the tree")
+    options = parser.parse_args()
+    layout = Layout()
+    started = time.monotonic()
+    try:
+        require_packages()
+        with tree_lock(layout):
+            fetch(layout, options.source)
+            print(apply(layout, discard=options.discard).report(), flush=True)
+            configure(layout)
+            build(layout, options.target or list(TARGETS), options.jobs)
+    except PatchError as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 1
+    print(f"done in {time.monotonic() - started:.0f} s: {layout.objects / 'bin'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

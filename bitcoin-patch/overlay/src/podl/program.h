@@ -1,0 +1,51 @@
+// Copyright (c) The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#ifndef BITCOIN_PODL_PROGRAM_H
+#define BITCOIN_PODL_PROGRAM_H
+
+#include <podl/result.h>
+
+#include <uint256.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace podl {
+
+/** Kinds of layer (arithmetic.md, "Layer program"). */
+enum class LayerKind : uint8_t {
+    DENSE = 1,
+    CONV2D = 2,
+    CONV1D = 3,
+    MAXPOOL = 4,
+    AVGPOOL = 5,
+    FLATTEN = 6,
+    RNN = 7,
+    MGRU = 8,
+    OUTPUT = 9,
+};
+
+/** A layer program that fits its task: what the node needs to know of an architecture. */
+struct Program {
+    std::vector<unsigned char> bytes;
+    uint256 hash;              //!< SHA-256 of the bytes, as in verdicts
+    uint32_t n_params{0};      //!< weights and biases of all layers
+    uint64_t macs{0};          //!< multiply-adds of one forward pass for one sample
+    uint64_t max_positions{0}; //!< most places that one weight is used at in one sample (H*W, T or 1)
+
+    /**
+     * Read a layer program and prove that its arithmetic is exact.
+     *
+     * @param shape      sample shape of the task
+     * @param classes    number of classes of the task
+     * @returns the program, or podl-model-range
+     */
+    static Result<Program> Parse(std::span<const unsigned char> bytes, std::span<const uint16_t> shape, uint16_t classes);
+};
+
+} // namespace podl
+
+#endif // BITCOIN_PODL_PROGRAM_H

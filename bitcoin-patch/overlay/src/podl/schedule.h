@@ -1,0 +1,148 @@
+// Copyright (c) The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#ifndef BITCOIN_PODL_SCHEDULE_H
+#define BITCOIN_PODL_SCHEDULE_H
+
+#include <podl/entry.h>
+#include <podl/final_check.h>
+#include <podl/result.h>
+#include <podl/reveal.h>
+#include <podl/task.h>
+
+#include <uint256.h>
+#include <util/hasher.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace podl {
+
+/** Height of a block in this node's block index; nullopt if it is not there. */
+using BlockHeightLookup = std::function<std::optional<int>(const uint256& block_hash)>;
+
+/** How far an entry's time may lie in the future, seconds. */
+inline constexpr int64_t MAX_FUTURE_TIME{120};
+
+/** Two different entries behind the same one. */
+struct Equivocation {
+    size_t slot{0};          //!< index of the accepted entry
+    uint256 accepted;        //!< its id
+    uint256 other;           //!< id of the contradicting entry
+    size_t finals_behind{0}; //!< finals accepted after the slot
+};
+
+/**
+ * The requester's log as accepted so far, in memory (protocol section 5).
+ *
+ * Knows nothing of verdicts, void finals, freezing, storage or locks: its owner asks Check() and then calls
+ * Append(). Pointers that queries return stay valid as long as the schedule lives.
+ */
+class Schedule
+{
+public:
+    /**
+     * Whether the entry may be appended now.
+     *
+     * An entry that is already in the log must be recognised with Find() first. A signed entry that contradicts an
+     * accepted one gets podl-entry-equivocation (EVIDENCE); FindConflict() then tells where.
+     *
+     * @param now       the node's clock, seconds
+     * @param lookup    asked about the previous block of releases at the first height only
+     */
+    Result<void> Check(const Entry& entry, int64_t now, const BlockHeightLookup& lookup) const;
+
+    /** Append an entry that Check() has just approved. */
+    void Append(Entry entry);
+
+    bool Empty() const { return m_entries.empty(); }
+    size_t Size() const { return m_entries.size(); }
+    const Entry& At(size_t index) const { return m_entries.at(index); }
+    std::optional<size_t> Find(const uint256& id) const;
+
+    /** Id of the last entry; zero when empty. */
+    uint256 LastId() const;
+    /** Id of the first entry; zero when empty. */
+    uint256 ChainId() const;
+    /** First height of the first task; 0 when empty. */
+    uint32_t FirstHeight() const;
+    /** Lowest height without a final; 0 when empty. */
+    uint32_t NextHeight() const;
+    /** Whether NextHeight() has a release (Phase 2), that is, whether its commitments are closed for this attempt. */
+    bool InReveal() const { return LatestRelease(NextHeight()) != nullptr; }
+
+    /** Task in force at a height; nullptr below the first height or when empty. */
+    const TaskRecord* TaskFor(uint32_t height) const;
+    const TaskRecord* FindTask(const uint256& task_id) const;
+
+    //! Entries that hold a release or final of a height; nullptr if there is none. AsRelease(), AsFinal() are set.
+    const Entry* FirstRelease(uint32_t height) const;
+    const Entry* LatestRelease(uint32_t height) const;
+    const Entry* FinalFor(uint32_t height) const;
+    const Entry* FinalByHash(const uint256& block_hash) const;
+    size_t FinalCount() const { return m_final_count; }
+
+    /** What openings of a height must name: id of the first release one height below, the chain id at the first height. */
+    std::optional<uint256> OpeningReleaseId(uint32_t height) const;
+    /** Block that commitments of a height build on; nullopt at the first height (any block) and while unknown. */
+    std::optional<uint256> CommitPrev(uint32_t height) const;
+    /** What candidates of a height are checked against; nullopt without a release. */
+    std::optional<Round> RoundFor(uint32_t height) const;
+    const ModelHistory& Models() const { return m_models; }
+
+    /**
+     * Whether a reveal belongs to the latest release of the open height and discloses what its header commits to.
+     *
+     * LATER: podl-reveal-release, podl-late-reveal, podl-not-committed, podl-commit-prev, podl-commit-time.
+     * DATA: podl-commit-stamp and what CheckDisclosure() finds.
+     */
+    Result<void> CheckReveal(const Reveal& reveal) const;
+
+    /** The accepted entry that a signed entry contradicts, if any. The caller has verified the signature. */
+    std::optional<Equivocation> FindConflict(const Entry& entry) const;
+    /** Number of finals accepted after the entry at this index. */
+    size_t FinalsBehind(size_t index) const;
+
+private:
+    //! Indices of the entries of one height.
+    struct HeightRecord {
+        size_t first_release;
+        size_t latest_release;
+        std::optional<size_t> final_entry;
+    };
+
+    std::deque<Entry> m_entries;
+    std::vector<size_t> m_finals_before; //!< finals among the entries before each index
+    std::unordered_map<uint256, size_t, SaltedUint256Hasher> m_by_id;
+    std::unordered_map<uint256, size_t, SaltedUint256Hasher> m_final_by_hash;
+    std::vector<HeightRecord> m_heights; //!< from FirstHeight() on, one per height with a release
+    std::deque<TaskRecord> m_tasks;      //!< by first height
+    std::deque<uint32_t> m_shards_used;  //!< releases so far, per task
+    ModelHistory m_models;
+    size_t m_final_count{0};
+
+    void AppendTask(const Entry& entry, const Task& task);
+    void AppendRelease(const Release& release, size_t index);
+    void AppendFinal(const Final& final, size_t index);
+
+    const HeightRecord* HeightAt(uint32_t height) const;
+    size_t TaskIndexFor(uint32_t height) const;
+
+    Result<void> CheckLink(const Entry& entry) const;
+    Result<void> CheckBody(const Entry& entry, const BlockHeightLookup& lookup) const;
+    Result<void> CheckTaskBody(const Task& task) const;
+    Result<void> CheckReleaseBody(const Release& release, uint64_t time, const BlockHeightLookup& lookup) const;
+    Result<void> CheckReleaseTime(const Release& release, uint64_t time) const;
+    Result<void> CheckReleasePrev(const Release& release, const BlockHeightLookup& lookup) const;
+    Result<void> CheckFinalBody(const Final& final, uint64_t time) const;
+};
+
+} // namespace podl
+
+#endif // BITCOIN_PODL_SCHEDULE_H

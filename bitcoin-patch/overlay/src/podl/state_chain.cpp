@@ -1,0 +1,107 @@
+// Copyright (c) 2026-present The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#include <podl/state.h>
+
+#include <tinyformat.h>
+
+#include <algorithm>
+
+/** What validation asks, and how far the blocks of the finals are (protocol section 7). */
+namespace podl {
+
+const State::FinalRecord* State::FindFinal(const uint256& hash) const
+{
+    const auto [begin, end]{m_final_index.equal_range(hash)};
+    const auto it{std::find_if(begin, end, [&](const auto& item) { return m_finals[item.second].hash == hash; })};
+    return it == end ? nullptr : &m_finals[it->second];
+}
+
+bool State::IsJudged(const FinalRecord& final) const
+{
+    const auto measured{m_verdicts.Trusted(final.key)};
+    return measured && measured->count == final.claim;
+}
+
+bool State::Fulfilled(const FinalRecord& final) const
+{
+    const auto frozen{FrozenHeight()};
+    if (frozen && *frozen <= final.height) return false;
+    return final.body_checked && IsJudged(final);
+}
+
+HeaderStatus State::CheckHeader(const uint256& hash, int height) const
+{
+    const auto* named{height < 0 ? nullptr : m_schedule.FinalFor(static_cast<uint32_t>(height))};
+    if (!named) return HeaderStatus::NOT_YET;
+    const auto* final{FindFinal(hash)};
+    const bool admitted{final && final->entry_id == named->id && !VoidReason(*final)};
+    return admitted ? HeaderStatus::ADMIT : HeaderStatus::NOT_FINAL;
+}
+
+bool State::MayConnect(const uint256& hash, bool connected, bool& news)
+{
+    const auto* found{FindFinal(hash)};
+    if (!found || VoidReason(*found)) return false;
+    if (connected) return true;
+    auto& final{m_finals[found - m_finals.data()]};
+    news = !final.in_chain;
+    final.in_chain = true;
+    return Fulfilled(final);
+}
+
+std::vector<FeedTask> State::FeedTasks() const
+{
+    std::vector<FeedTask> tasks;
+    const size_t end{std::min(m_finals.size(), m_first_open + LOOKAHEAD)};
+    for (size_t i{m_first_open}; i < end && (!m_void || i < *m_void); ++i) {
+        const auto& final{m_finals[i]};
+        const auto& disclosure{m_schedule.FinalFor(final.height)->AsFinal()->disclosure};
+        tasks.push_back({
+            .height = final.height,
+            .header = disclosure.header,
+            .payout = disclosure.payout,
+            .stamp_bits = m_schedule.TaskFor(final.height)->task.stamp_bits,
+            .body_held = m_files.Has({ObjectKind::BODY, final.hash}),
+            .body_checked = final.body_checked,
+            .may_connect = Fulfilled(final),
+        });
+    }
+    return tasks;
+}
+
+void State::SetBodyChecked(uint32_t height)
+{
+    m_finals.at(height - m_podl_height).body_checked = true;
+}
+
+void State::SetConnected(uint32_t height, int64_t now, Events& events)
+{
+    auto& final{m_finals.at(height - m_podl_height)};
+    final.connected = final.in_chain = final.body_checked = true;
+    while (m_first_open < m_finals.size() && m_finals[m_first_open].connected) ++m_first_open;
+    // Core has the block now; readers get it from there.
+    m_files.Remove({ObjectKind::BODY, final.hash});
+    Refresh(now, events);
+}
+
+void State::AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events)
+{
+    const auto& final{m_finals.at(height - m_podl_height)};
+    AddFaults({ObjectKind::BODY, final.hash}, {{FinalNamer(final, ObjectKind::BODY), reason}}, now, events);
+}
+
+std::optional<std::string> State::CheckTip(int tip_height)
+{
+    const int next(m_schedule.NextHeight());
+    if (tip_height < next) {
+        if (!m_resyncing || m_store->WriteResyncing(false)) m_resyncing = false;
+        return std::nullopt;
+    }
+    if (m_resyncing) return std::nullopt;
+    return strprintf("The block index reaches height %d, but the PoDL schedule in the data directory ends below height %d. "
+                     "If podl/ was lost, restart with -podlresync to fetch it again from peers.", tip_height, next);
+}
+
+} // namespace podl

@@ -1,0 +1,249 @@
+// Copyright (c) 2026-present The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#include <podl/state.h>
+
+#include <consensus/consensus.h>
+#include <podl/data_checks.h>
+#include <tinyformat.h>
+#include <util/check.h>
+#include <util/strencodings.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+/** Data objects: who names them, what is taken, kept and missing. */
+namespace podl {
+namespace {
+
+//! P2P types of interfaces.md.
+constexpr uint8_t P2P_BODY{4};
+constexpr uint8_t P2P_DATA{5};
+
+} // namespace
+
+std::vector<ObjectId> State::ObjectsOf(const FinalRecord& final)
+{
+    return {
+        {ObjectKind::BODY, final.hash},
+        {ObjectKind::WEIGHTS, final.key.weights_root},
+        {ObjectKind::SHARD, final.key.test_root},
+        {ObjectKind::MODEL, final.model_root},
+    };
+}
+
+bool State::NamedByFinal(const ObjectId& id) const
+{
+    const auto [begin, end]{m_final_index.equal_range(id.hash)};
+    return std::any_of(begin, end, [&](const auto& item) {
+        const auto named{ObjectsOf(m_finals[item.second])};
+        return std::ranges::find(named, id) != named.end();
+    });
+}
+
+ObjectNamer State::FinalNamer(const FinalRecord& final, ObjectKind kind) const
+{
+    ObjectNamer namer{.id = final.hash, .is_final = true, .count = final.n_params};
+    if (kind == ObjectKind::SHARD) {
+        namer.id = final.release_id;
+        namer.count = final.n;
+    }
+    if (kind == ObjectKind::BODY) namer.payout = m_schedule.FinalFor(final.height)->AsFinal()->disclosure.payout;
+    return namer;
+}
+
+std::optional<ObjectContext> State::Context(const ObjectId& id) const
+{
+    ObjectContext context{.id = id};
+    auto height{m_schedule.NextHeight()};
+    const auto [begin, end]{m_final_index.equal_range(id.hash)};
+    for (auto it{begin}; it != end; ++it) {
+        const auto& final{m_finals[it->second]};
+        const auto named{ObjectsOf(final)};
+        if (std::ranges::find(named, id) == named.end()) continue;
+        context.namers.push_back(FinalNamer(final, id.kind));
+        height = final.height;
+    }
+    const auto round{m_schedule.RoundFor(m_schedule.NextHeight())};
+    if (round && id == ObjectId{ObjectKind::SHARD, round->release.test_root}) {
+        context.namers.push_back({.id = round->release_id, .count = round->release.n});
+    }
+    for (const auto& [_, candidate] : m_table.ByPosition()) {
+        const auto& opening{candidate.disclosure.opening};
+        const bool names{id == ObjectId{ObjectKind::BODY, candidate.hash} || id == ObjectId{ObjectKind::WEIGHTS, opening.weights_root} ||
+                         id == ObjectId{ObjectKind::MODEL, opening.model_root}};
+        if (names) context.namers.push_back({.id = candidate.hash, .count = opening.n_params, .payout = candidate.disclosure.payout});
+    }
+    if (context.namers.empty()) return std::nullopt;
+    context.task = m_schedule.TaskFor(height)->task;
+    return context;
+}
+
+uint64_t State::SizeLimit(ObjectKind kind) const
+{
+    // The first task's limits are never exceeded by later ones.
+    const auto& task{m_schedule.TaskFor(m_schedule.FirstHeight())->task};
+    switch (kind) {
+    case ObjectKind::BODY: return MAX_BLOCK_SERIALIZED_SIZE;
+    case ObjectKind::WEIGHTS: return task.max_weights;
+    case ObjectKind::MODEL: return MODEL_BYTES * task.max_weights;
+    case ObjectKind::SHARD: return std::max(task.DataSize(task.shard_max), m_schedule.TaskFor(m_schedule.NextHeight())->task.DataSize(task.shard_max));
+    } // no default case, so the compiler can warn about missing cases
+    assert(false);
+}
+
+uint64_t State::BufferBytes() const
+{
+    return m_schedule.TaskFor(m_schedule.FirstHeight())->task.buffer_bytes;
+}
+
+Result<std::optional<ObjectContext>> State::ContextFor(const ObjectId& id, uint64_t size)
+{
+    if (m_files.Has(id)) return std::optional<ObjectContext>{};
+    auto context{Context(id)};
+    if (!context) return Refuse(FailureClass::LATER, "podl-data-unwanted", "no accepted entry and no candidate names it");
+    const auto limit{SizeLimit(id.kind)};
+    if (size == 0 || size > limit) return Refuse(FailureClass::DATA, "podl-data-size", strprintf("%u bytes, not 1..%u", size, limit));
+    if (id.kind != ObjectKind::SHARD && !NamedByFinal(id) && !MakeRoom(size)) {
+        return Refuse(FailureClass::LATER, "podl-data-full", strprintf("%u bytes of candidates' data held", CandidateBytes()));
+    }
+    return context;
+}
+
+void State::AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events)
+{
+    for (const auto& [namer, reason] : faults) {
+        if (id.kind == ObjectKind::MODEL) {
+            // Evaluation does not need the model, so it cannot make a final void.
+            if (namer.is_final) AddAlarm(reason, "model bytes of a final", {namer.id.GetHex(), HexStr(id.hash)}, now);
+            continue;
+        }
+        if (m_faults.contains(namer.id) || !m_store->WriteFault(namer.id, reason)) continue;
+        m_faults.emplace(namer.id, reason);
+        if (id.kind == ObjectKind::SHARD) AddAlarm(reason, "the opened shard is malformed", {HexStr(namer.id), HexStr(id.hash)}, now);
+        UpdateVoid(namer.id, now);
+    }
+    Refresh(now, events);
+}
+
+Submission State::AddObject(const ObjectId& id, uint64_t size, int64_t now, Events& events)
+{
+    if (!Context(id)) {
+        m_files.Remove(id);
+        return Refusal({FailureClass::LATER, "podl-data-unwanted", "nobody names it any more"});
+    }
+    if (m_files.Has(id)) return {.status = SubmitStatus::DUPLICATE};
+    m_files.Add(id, size);
+    m_archive.erase(id);
+    if (id.kind == ObjectKind::BODY) {
+        const auto [begin, end]{m_final_index.equal_range(id.hash)};
+        for (auto it{begin}; it != end; ++it) m_finals[it->second].body_checked = true;
+    }
+    events.push_back({.type = Event::Type::OBJECT, .id = id.hash, .kind = id.kind});
+    Refresh(now, events);
+    return {};
+}
+
+uint64_t State::CandidateBytes() const
+{
+    uint64_t bytes{0};
+    for (const auto& [id, size] : m_files.All()) {
+        if (id.kind != ObjectKind::SHARD && !NamedByFinal(id)) bytes += size;
+    }
+    return bytes;
+}
+
+bool State::MakeRoom(uint64_t size)
+{
+    const uint64_t quota{m_schedule.TaskFor(m_schedule.FirstHeight())->task.disk_bytes};
+    if (size > quota) return false;
+    std::set<ObjectId> useful;
+    for (const auto& [_, candidate] : m_table.ByPosition()) {
+        if (candidate.state >= CandidateState::NOT_NEEDED && candidate.state != CandidateState::VALID) continue;
+        const auto& opening{candidate.disclosure.opening};
+        useful.insert({{ObjectKind::BODY, candidate.hash}, {ObjectKind::WEIGHTS, opening.weights_root}, {ObjectKind::MODEL, opening.model_root}});
+    }
+    std::vector<ObjectId> useless;
+    for (const auto& [id, _] : m_files.All()) {
+        if (id.kind != ObjectKind::SHARD && !NamedByFinal(id) && !useful.contains(id)) useless.push_back(id);
+    }
+    while (CandidateBytes() > quota - size && !useless.empty()) {
+        m_files.Remove(useless.back());
+        useless.pop_back();
+    }
+    return CandidateBytes() <= quota - size;
+}
+
+void State::DropLosers()
+{
+    std::vector<ObjectId> losers;
+    for (const auto& [id, _] : m_files.All()) {
+        if (!NamedByFinal(id)) losers.push_back(id);
+    }
+    for (const auto& id : losers) m_files.Remove(id);
+}
+
+void State::AddNeed(const ObjectId& id, int height, std::vector<Need>& needs) const
+{
+    if (m_files.Has(id)) return;
+    const auto context{Context(id)};
+    if (!context) return;
+    const auto type{id.kind == ObjectKind::BODY ? P2P_BODY : P2P_DATA};
+    const Want want{type, id.hash, id.kind, ExpectedSize(*context, context->namers.front())};
+    needs.push_back({KindName(id.kind), id.hash, height, want});
+}
+
+void State::FinalNeeds(const FinalRecord& final, std::vector<Need>& needs) const
+{
+    const int height(final.height);
+    if (!final.in_chain) AddNeed({ObjectKind::BODY, final.hash}, height, needs);
+    if (m_verdicts.Find(final.key)) return;
+    const size_t before{needs.size()};
+    AddNeed({ObjectKind::WEIGHTS, final.key.weights_root}, height, needs);
+    AddNeed({ObjectKind::SHARD, final.key.test_root}, height, needs);
+    if (needs.size() == before) needs.push_back({"evaluator", final.hash, height});
+}
+
+void State::RoundNeeds(std::vector<Need>& needs) const
+{
+    const auto round{m_schedule.RoundFor(m_schedule.NextHeight())};
+    if (!round) return;
+    const int height(round->height);
+    AddNeed({ObjectKind::SHARD, round->release.test_root}, height, needs);
+    size_t left{round->task.task.downloads};
+    for (const auto* candidate : m_table.Order()) {
+        if (left-- == 0) break;
+        AddNeed({ObjectKind::BODY, candidate->hash}, height, needs);
+        AddNeed({ObjectKind::WEIGHTS, candidate->disclosure.opening.weights_root}, height, needs);
+        if (candidate->state == CandidateState::WAITING_VERDICT) needs.push_back({"evaluator", candidate->hash, height});
+    }
+    left = round->task.task.downloads;
+    for (const auto* candidate : m_table.Ranking()) {
+        if (left-- == 0) break;
+        AddNeed({ObjectKind::MODEL, candidate->disclosure.opening.model_root}, height, needs);
+    }
+}
+
+std::vector<State::Need> State::Needs() const
+{
+    std::vector<Need> needs;
+    const size_t end{std::min(m_finals.size(), m_first_open + LOOKAHEAD)};
+    for (size_t i{m_first_open}; i < end && (!m_void || i < *m_void); ++i) {
+        if (!m_finals[i].connected) FinalNeeds(m_finals[i], needs);
+    }
+    RoundNeeds(needs);
+    size_t left{LOOKAHEAD};
+    for (const auto& id : m_archive) {
+        if (left-- == 0) break;
+        const bool listed{std::ranges::any_of(needs, [&](const Need& need) { return need.want && ObjectId{need.want->kind, need.id} == id; })};
+        if (!listed) AddNeed(id, m_finals[m_final_index.find(id.hash)->second].height, needs);
+    }
+    for (const auto& orphan : m_orphans) {
+        if (!m_schedule.Find(orphan.prev)) needs.push_back({"entry", orphan.prev, static_cast<int>(m_schedule.NextHeight())});
+    }
+    return needs;
+}
+
+} // namespace podl

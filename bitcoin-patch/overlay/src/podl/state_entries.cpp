@@ -1,0 +1,183 @@
+// Copyright (c) 2026-present The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#include <podl/state.h>
+
+#include <logging.h>
+#include <tinyformat.h>
+#include <util/strencodings.h>
+
+#include <algorithm>
+#include <utility>
+
+/** The schedule's entries, alarms, and what stops the schedule: equivocation and void finals. */
+namespace podl {
+namespace {
+
+//! Alarms kept; the first ones tell most.
+constexpr size_t MAX_ALARMS{256};
+
+/** Height that an entry is about: that of its release or final, else the next one. */
+uint32_t HeightOf(const Entry& entry, uint32_t next_height)
+{
+    if (const auto* release{entry.AsRelease()}) return release->height;
+    if (const auto* final{entry.AsFinal()}) return final->height;
+    return next_height;
+}
+
+} // namespace
+
+Submission Refusal(const Reject& reject)
+{
+    const auto status{reject.cls == FailureClass::LATER ? SubmitStatus::LATER : SubmitStatus::REFUSED};
+    return {status, reject.cls, reject.reason, reject.detail};
+}
+
+Submission StoreFailure()
+{
+    return Refusal({FailureClass::LATER, "podl-store-error", "this node could not write it to disk"});
+}
+
+Submission State::AddEntry(const Entry& entry, int64_t now, std::optional<int> prev_height, Events& events)
+{
+    if (m_schedule.Find(entry.id)) return {.status = SubmitStatus::DUPLICATE};
+    const auto result{Judge(entry, now, prev_height, events)};
+    Refresh(now, events);
+    return result;
+}
+
+Submission State::Judge(const Entry& entry, int64_t now, std::optional<int> prev_height, Events& events)
+{
+    const auto checked{m_schedule.Check(entry, now, [&](const uint256&) { return prev_height; })};
+    if (!checked && checked.error().cls != FailureClass::LATER) return RefuseEntry(entry, checked.error(), now, events);
+    if (IsFrozen()) return Refusal({FailureClass::LATER, "podl-schedule-frozen", "getpodlinfo shows the alarm"});
+    if (!checked) {
+        KeepOrphan(entry);
+        return Refusal(checked.error());
+    }
+    if (!m_store->WriteEntry(m_schedule.Size(), entry.bytes)) return StoreFailure();
+    if (const auto* final{entry.AsFinal()}) ReportSuboptimal(entry, *final, now);
+    m_schedule.Append(entry);
+    Apply(entry);
+    AfterEntry(entry, now);
+    events.push_back({.type = Event::Type::ENTRY, .id = entry.id});
+    return {};
+}
+
+Submission State::RefuseEntry(const Entry& entry, const Reject& reject, int64_t now, Events& events)
+{
+    if (reject.cls == FailureClass::EVIDENCE) {
+        if (const auto found{m_schedule.FindConflict(entry)}) {
+            AddEquivocation(*found, now);
+        } else {
+            AddAlarm(reject.reason, reject.detail, {HexStr(entry.id)}, now);
+        }
+    }
+    return Refusal(reject);
+}
+
+void State::KeepOrphan(const Entry& entry)
+{
+    // Only the requester can fill the buffer; anyone else's entries are no schedule at all.
+    const auto& key{m_schedule.TaskFor(m_schedule.FirstHeight())->task.requester_key};
+    if (entry.chain_id != m_schedule.ChainId() || !VerifyEntrySignature(entry, key)) return;
+    if (std::ranges::find(m_orphans, entry.id, &Entry::id) != m_orphans.end()) return;
+    if (m_orphans.size() >= MAX_ORPHANS) m_orphans.pop_front();
+    m_orphans.push_back(entry);
+}
+
+std::vector<Entry> State::TakeOrphans()
+{
+    std::vector<Entry> taken;
+    for (auto it{m_orphans.begin()}; it != m_orphans.end();) {
+        const bool known{m_schedule.Find(it->prev).has_value()};
+        if (known) taken.push_back(std::move(*it));
+        it = known ? m_orphans.erase(it) : std::next(it);
+    }
+    return taken;
+}
+
+void State::AddEquivocation(const Equivocation& found, int64_t now)
+{
+    const bool freezes{!m_freeze && found.finals_behind < FINAL_DEPTH};
+    const Freeze freeze{found.slot, found.accepted, found.other};
+    if (freezes && m_store->WriteFreeze(freeze)) m_freeze = freeze;
+    const auto detail{strprintf("slot %u, %u finals behind it", found.slot, found.finals_behind)};
+    AddAlarm("podl-entry-equivocation", detail, {HexStr(found.accepted), HexStr(found.other)}, now);
+}
+
+std::optional<uint32_t> State::FrozenHeight() const
+{
+    std::optional<uint32_t> height;
+    if (m_freeze) height = HeightOf(m_schedule.At(m_freeze->slot), m_schedule.NextHeight());
+    if (m_void) height = std::min(height.value_or(m_finals[*m_void].height), m_finals[*m_void].height);
+    return height;
+}
+
+void State::AfterEntry(const Entry& entry, int64_t now)
+{
+    if (entry.AsTask()) return;
+    // Reveals are signed for one attempt. A stale record is dropped at the next start, so a failure is harmless.
+    (void)m_store->ClearReveals();
+    const auto* final{entry.AsFinal()};
+    if (!final) return;
+    if (m_pool.Open(m_schedule.NextHeight(), final->BlockHash())) {
+        m_next_commitment = 0;
+        (void)m_store->ClearCommitments();
+    }
+    DropLosers();
+    UpdateVoid(final->BlockHash(), now);
+}
+
+void State::ReportSuboptimal(const Entry& entry, const Final& final, int64_t now)
+{
+    const auto hash{final.BlockHash()};
+    const auto* named{m_table.Find(hash)};
+    const bool measured{named && named->state == CandidateState::VALID};
+    for (const auto* candidate : m_table.Ranking()) {
+        // Without a measurement of the named one a tie cannot be judged.
+        if (candidate == named || (!measured && candidate->facts.measured->count <= final.claim.claim)) return;
+        const bool skipped{std::ranges::find(final.skipped, candidate->position, [](const Skipped& s) { return uint32_t{s.list_index}; }) != final.skipped.end()};
+        if (skipped) continue;
+        const auto detail{strprintf("height %u: candidate %s is better and was not skipped", final.height, candidate->hash.GetHex())};
+        AddAlarm("podl-final-suboptimal", detail, {HexStr(entry.id), hash.GetHex()}, now);
+        return;
+    }
+}
+
+void State::AddAlarm(const std::string& reason, const std::string& detail, const std::vector<std::string>& ids, int64_t now)
+{
+    const auto same{[&](const AlarmView& alarm) { return alarm.reason == reason && alarm.ids == ids; }};
+    if (std::ranges::any_of(m_alarms, same)) return;
+    LogWarning("PoDL alarm: %s: %s", reason, detail);
+    if (m_alarms.size() >= MAX_ALARMS) return;
+    const AlarmView alarm{reason, detail, now, ids};
+    // What cannot be written is shown at least until the node stops.
+    (void)m_store->WriteAlarm(m_alarms.size(), alarm);
+    m_alarms.push_back(alarm);
+}
+
+std::optional<std::string> State::VoidReason(const FinalRecord& final) const
+{
+    for (const auto& id : {final.hash, final.release_id}) {
+        if (const auto fault{m_faults.find(id)}; fault != m_faults.end()) return fault->second;
+    }
+    const auto measured{m_verdicts.Trusted(final.key)};
+    if (measured && measured->count != final.claim) return "podl-claim-mismatch";
+    return std::nullopt;
+}
+
+void State::UpdateVoid(const uint256& id, int64_t now)
+{
+    const auto [begin, end]{m_final_index.equal_range(id)};
+    for (auto it{begin}; it != end; ++it) {
+        const auto& final{m_finals[it->second]};
+        const auto reason{VoidReason(final)};
+        if (!reason) continue;
+        m_void = std::min(m_void.value_or(it->second), it->second);
+        AddAlarm(*reason, strprintf("the final of height %u is void", final.height), {HexStr(final.entry_id), final.hash.GetHex()}, now);
+    }
+}
+
+} // namespace podl

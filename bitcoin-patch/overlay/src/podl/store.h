@@ -1,0 +1,101 @@
+// Copyright (c) 2026-present The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#ifndef BITCOIN_PODL_STORE_H
+#define BITCOIN_PODL_STORE_H
+
+#include <podl/views.h>
+#include <uint256.h>
+#include <util/expected.h>
+#include <util/fs.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+class CDBBatch;
+class CDBWrapper;
+
+namespace podl {
+
+/** A verdict as it is kept, with the time it came. */
+struct StoredVerdict {
+    Verdict verdict{};
+    int64_t time{0};
+};
+
+/** Evidence of two entries behind the same one, which freezes the schedule. */
+struct Freeze {
+    uint64_t slot{0}; //!< index of the accepted entry
+    uint256 accepted{};
+    uint256 other{};
+};
+
+/** What a store holds besides audits, which are read when asked for. */
+struct StoredState {
+    std::vector<Bytes> entries{};
+    std::map<VerdictKey, StoredVerdict> verdicts{};
+    std::set<VerdictKey> conflicts{};         //!< keys that got a second, different verdict
+    std::map<uint256, std::string> faults{};  //!< block hash or release id to the reason it is proven bad
+    std::vector<AlarmView> alarms{};
+    std::optional<Freeze> freeze{};
+    std::vector<CommitmentView> commitments{}; //!< in order of arrival
+    std::vector<Bytes> reveals{};
+    bool resyncing{false};
+};
+
+/**
+ * Everything but the data objects, in a LevelDB. Not thread-safe.
+ *
+ * Writers return whether the record is on disk (synced, except commitments and reveals, which peers send again);
+ * a failure is logged and must leave the caller's state as it was.
+ */
+class Store
+{
+public:
+    /** @returns the error as one line, starting with podl-store-open */
+    static util::Expected<std::unique_ptr<Store>, std::string> Open(const fs::path& path, bool memory_only, bool wipe);
+    ~Store();
+
+    /** Read all. A record that does not parse is an error starting with podl-store-corrupt, which names it. */
+    util::Expected<StoredState, std::string> Load() const;
+
+    [[nodiscard]] bool WriteEntry(uint32_t index, const Bytes& bytes);
+    [[nodiscard]] bool WriteVerdict(const VerdictKey& key, const StoredVerdict& verdict);
+    [[nodiscard]] bool WriteConflict(const VerdictKey& key);
+    [[nodiscard]] bool WriteFault(const uint256& id, const std::string& reason);
+    [[nodiscard]] bool WriteAlarm(uint32_t index, const AlarmView& alarm);
+    [[nodiscard]] bool WriteFreeze(const Freeze& freeze);
+    [[nodiscard]] bool WriteCommitment(uint32_t index, const CommitmentView& commitment);
+    [[nodiscard]] bool WriteReveal(const uint256& id, const Bytes& bytes);
+    [[nodiscard]] bool EraseReveal(const uint256& id);
+    [[nodiscard]] bool WriteResyncing(bool resyncing);
+    /** Replaces the auditor's earlier report on the block. */
+    [[nodiscard]] bool WriteAudit(const uint256& block, const Audit& audit);
+    [[nodiscard]] bool ClearCommitments();
+    [[nodiscard]] bool ClearReveals();
+
+    /** Reports on a block, by auditor; nullopt if one cannot be read. */
+    std::optional<std::vector<Audit>> ReadAudits(const uint256& block) const;
+
+private:
+    std::unique_ptr<CDBWrapper> m_db;
+
+    explicit Store(std::unique_ptr<CDBWrapper> db);
+
+    bool Write(const std::function<void(CDBBatch&)>& fill, bool sync);
+    template <typename K, typename V>
+    bool WriteRecord(const K& key, const V& value, bool sync);
+    bool Clear(uint8_t table);
+};
+
+} // namespace podl
+
+#endif // BITCOIN_PODL_STORE_H

@@ -1,0 +1,79 @@
+// Copyright (c) 2026-present The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#include <rpc/podl.h>
+
+#include <node/context.h>
+#include <podl/manager.h>
+#include <rpc/podl_util.h>
+#include <rpc/register.h>
+#include <rpc/server.h>
+#include <univalue.h>
+
+#include <utility>
+
+RPCResult PodlTemplateDoc()
+{
+    return {RPCResult::Type::OBJ, "podl", /*optional=*/true, "Proof of deep learning (only from podlheight on)", {
+        {RPCResult::Type::STR, "phase", "\"commit\" or \"reveal\""},
+        {RPCResult::Type::NUM, "height", "The next height without a final"},
+        {RPCResult::Type::STR_HEX, "opening_release_id", "release_id for the opening of a commitment"},
+        {RPCResult::Type::STR_HEX, "reveal_release_id", /*optional=*/true, "release_id for a reveal (only in phase \"reveal\")"},
+        {RPCResult::Type::BOOL, "can_commit", "Whether a header on previousblockhash can be committed now"},
+    }};
+}
+
+void PushPodlTemplate(const node::NodeContext& node, int height, UniValue& result)
+{
+    if (!node.podl || height < node.podl->PodlHeight()) return;
+    const podl::TemplateView view{node.podl->Template()};
+    UniValue object{UniValue::VOBJ};
+    object.pushKV("phase", view.reveal_phase ? "reveal" : "commit");
+    object.pushKV("height", view.height);
+    object.pushKV("opening_release_id", PodlHex(view.opening_release_id));
+    if (view.reveal_release_id) object.pushKV("reveal_release_id", PodlHex(*view.reveal_release_id));
+    object.pushKV("can_commit", view.can_commit);
+    result.pushKV("podl", std::move(object));
+}
+
+static RPCMethod syncpodl()
+{
+    return RPCMethod{
+        "syncpodl",
+        "Wait until the worker of proof of deep learning has nothing left to do.\n",
+        {},
+        RPCResult{RPCResult::Type::NONE, "", ""},
+        RPCExamples{
+            HelpExampleCli("syncpodl", "")
+            + HelpExampleRpc("syncpodl", "")
+        },
+        [](const RPCMethod& self, const JSONRPCRequest& request) -> UniValue
+        {
+            EnsurePodl(request.context).SyncQueue();
+            return UniValue::VNULL;
+        },
+    };
+}
+
+void RegisterPodlRPCCommands(CRPCTable& t)
+{
+    static const CRPCCommand commands[]{
+        {"mining", &getpodlinfo},
+        {"mining", &getpodlschedule},
+        {"mining", &listpodlcommitments},
+        {"mining", &listpodlcandidates},
+        {"mining", &submitpodlentry},
+        {"mining", &submitpodlcommitment},
+        {"mining", &submitpodlreveal},
+        {"mining", &submitpodldata},
+        {"mining", &getpodldata},
+        {"mining", &submitpodlverdict},
+        {"mining", &submitpodlaudit},
+        {"mining", &getpodlaudit},
+        {"hidden", &syncpodl},
+    };
+    for (const auto& c : commands) {
+        t.appendCommand(c.name, &c);
+    }
+}

@@ -1,0 +1,36 @@
+// Copyright (c) 2026-present The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#ifndef BITCOIN_RPC_PODL_H
+#define BITCOIN_RPC_PODL_H
+
+#include <rpc/util.h>
+
+class UniValue;
+namespace node {
+struct NodeContext;
+} // namespace node
+
+/** Documentation of the "podl" object of getblocktemplate. */
+RPCResult PodlTemplateDoc();
+
+/** Add the "podl" object to a block template of a height from podlheight on; else do nothing. */
+void PushPodlTemplate(const node::NodeContext& node, int height, UniValue& result);
+
+// The methods, by file.
+
+RPCMethod getpodlinfo();         // podl_info.cpp
+RPCMethod getpodlschedule();     // podl_round.cpp
+RPCMethod listpodlcommitments(); // podl_round.cpp
+RPCMethod listpodlcandidates();  // podl_round.cpp
+RPCMethod submitpodlentry();      // podl_submit.cpp
+RPCMethod submitpodlcommitment(); // podl_submit.cpp
+RPCMethod submitpodlreveal();     // podl_submit.cpp
+RPCMethod submitpodldata();       // podl_data.cpp
+RPCMethod getpodldata();          // podl_data.cpp
+RPCMethod submitpodlverdict();    // podl_report.cpp
+RPCMethod submitpodlaudit();      // podl_report.cpp
+RPCMethod getpodlaudit();         // podl_report.cpp
+
+#endif // BITCOIN_RPC_PODL_H

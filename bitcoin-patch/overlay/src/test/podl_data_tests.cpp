@@ -1,0 +1,113 @@
+// Copyright (c) The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#include <podl/data_checks.h>
+#include <podl/program.h>
+
+#include <crypto/common.h>
+#include <test/podl_vectors.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+using namespace podl;
+using namespace podl::test;
+
+namespace {
+
+constexpr uint32_t SAMPLES{5};
+
+Task SmallTask()
+{
+    Task task;
+    task.dims = {2, 3};
+    task.classes = 4;
+    return task;
+}
+
+/** Samples of 1 and labels below 4. */
+std::vector<unsigned char> GoodShard()
+{
+    std::vector<unsigned char> bytes(SAMPLES * 6, 1);
+    for (uint32_t i{0}; i < SAMPLES; ++i) bytes.push_back(i % 4);
+    return bytes;
+}
+
+std::vector<unsigned char> ModelOf(std::vector<int32_t> weights)
+{
+    std::vector<unsigned char> bytes(4 * weights.size());
+    for (size_t i{0}; i < weights.size(); ++i) WriteLE32(&bytes[4 * i], static_cast<uint32_t>(weights[i]));
+    return bytes;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(podl_data_tests)
+
+BOOST_AUTO_TEST_CASE(shards)
+{
+    const Task task{SmallTask()};
+    const auto good{GoodShard()};
+    BOOST_CHECK_EQUAL(task.DataSize(SAMPLES), good.size());
+    BOOST_CHECK(CheckShardBytes(good, task, SAMPLES));
+
+    auto edges{good};
+    edges.front() = 0x81; // -127
+    edges[29] = 0x7f;
+    BOOST_CHECK(CheckShardBytes(edges, task, SAMPLES));
+
+    for (const size_t i : {0, 29}) {
+        auto bad{good};
+        bad[i] = 0x80;
+        BOOST_CHECK_EQUAL(Reason(CheckShardBytes(bad, task, SAMPLES)), "podl-shard-range");
+    }
+    for (const size_t i : {30, 34}) {
+        for (const unsigned char label : {4, 0x80, 0xff}) {
+            auto bad{good};
+            bad[i] = label;
+            BOOST_CHECK_EQUAL(Reason(CheckShardBytes(bad, task, SAMPLES)), "podl-shard-label");
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(shards_of_another_length)
+{
+    const Task task{SmallTask()};
+    const auto good{GoodShard()};
+    for (const uint32_t n : {0U, SAMPLES - 1, SAMPLES + 1, std::numeric_limits<uint32_t>::max()}) {
+        BOOST_CHECK_EQUAL(Reason(CheckShardBytes(good, task, n)), "podl-shard-range");
+    }
+    BOOST_CHECK_EQUAL(Reason(CheckShardBytes({}, task, SAMPLES)), "podl-shard-range");
+    const auto result{CheckShardBytes({}, task, SAMPLES)};
+    BOOST_CHECK(result.error().cls == FailureClass::PERM);
+}
+
+BOOST_AUTO_TEST_CASE(weights_and_models)
+{
+    BOOST_CHECK(CheckWeightBytes(std::vector<unsigned char>{0, 0x7f, 0x81}, 3));
+    BOOST_CHECK(CheckModelBytes(ModelOf({0, MAX_MASTER_WEIGHT, -MAX_MASTER_WEIGHT}), 3));
+    for (const int32_t bad : {MAX_MASTER_WEIGHT + 1, -MAX_MASTER_WEIGHT - 1, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()}) {
+        BOOST_CHECK_EQUAL(Reason(CheckModelBytes(ModelOf({0, bad}), 2)), "podl-model-range");
+        BOOST_CHECK_EQUAL(Reason(CheckModelBytes(ModelOf({bad, 0}), 2)), "podl-model-range");
+    }
+    // Four times this many parameters would wrap to zero in 32 bits.
+    BOOST_CHECK_EQUAL(Reason(CheckModelBytes({}, 1U << 30)), "podl-model-size");
+}
+
+BOOST_AUTO_TEST_CASE(vectors)
+{
+    for (const UniValue& vector : Cases(LoadVectors("arithmetic.json"), "weights_invalid")) {
+        const auto program{Program::Parse(HexBytes(vector["program"]), std::vector<uint16_t>{2}, 2)};
+        BOOST_REQUIRE_MESSAGE(program, Why(program));
+        const auto bytes{HexBytes(vector["bytes"])};
+        const auto check{vector["kind"].get_str() == "model" ? CheckModelBytes : CheckWeightBytes};
+        BOOST_CHECK_MESSAGE(Reason(check(bytes, program->n_params)) == vector["reason"].get_str(), vector["case"].get_str());
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,1 @@
+"""Tools for developers of the project; run from its root as modules."""

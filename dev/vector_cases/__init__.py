@@ -1,0 +1,1 @@
+"""Cases of the shared test vectors, one module per file of `vectors/`."""

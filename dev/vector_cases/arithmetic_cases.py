@@ -1,0 +1,221 @@
+"""Cases of arithmetic.json: random numbers, programs, forward passes, trainings and scores."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from dev.vector_cases.program_cases import (
+    DIGITS,
+    SMALL,
+    WIDEST,
+    invalid_models,
+    invalid_programs,
+    program_case,
+)
+from podl_tools.arithmetic import ACTIVATION_MAX, WEIGHT_MAX, round_shift
+from podl_tools.examples import Examples
+from podl_tools.ml.backend import Backend
+from podl_tools.ml.evaluation import score
+from podl_tools.ml.model import (
+    model_bytes,
+    parse_weights,
+    vector_hash,
+    velocity_bytes,
+    weight_bytes,
+)
+from podl_tools.ml.numpy_backend import NumpyNetwork
+from podl_tools.ml.state import initial_masters
+from podl_tools.ml.tables import TABLE_SHA256
+from podl_tools.ml.training import Hyperparameters, Training, train
+from podl_tools.prng import permutation, uniform_integers, words
+from podl_tools.program import Program, parse_program
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dev.vector_cases.fixture import Json
+
+_SEED: Final = b"arithmetic vectors"
+_DIMENSION_CASES: Final = (1, 9, 16, 64, 72, 128, 144, 288, 576, 1024, 1039)
+
+
+def build() -> Json:
+    """Everything that an implementation of the arithmetic must reproduce."""
+    return {
+        "words": [
+            _words(seed, tag) for seed, tag in ((b"s0", "init0"), (b"s0", "perm0"), (bytes(32), "init12"))
+        ],
+        "orders": [_order(b"s0", "perm0", 10), _order(_SEED, "perm253", 33)],
+        "table_sha256": TABLE_SHA256,
+        "rounding": [_rounding(value, shift) for value, shift in _rounding_cases()],
+        "scales": _scales(),
+        "initial": [_initial(text) for text in DIGITS],
+        "programs": [program_case(text) for text in (*DIGITS, WIDEST, *(row[1] for row in SMALL))],
+        "programs_invalid": invalid_programs(),
+        "weights_invalid": invalid_models(),
+        "forward": _forward(),
+        "training": _training(),
+        "scores": _scores(),
+    }
+
+
+def drawn_samples(tag: str, count: int, values: int, *, signed: bool = False) -> NDArray[np.int8]:
+    """Draw samples in 0..127, or -127..127."""
+    drawn = uniform_integers(_SEED, tag, count * values, ACTIVATION_MAX)
+    samples = drawn if signed else np.abs(drawn)
+    return samples.astype(np.int8).reshape(count, values)
+
+
+def _words(seed: bytes, tag: str) -> Json:
+    return {"seed": seed.hex(), "tag": tag, "words": words(seed, tag, 11).tolist()}
+
+
+def _order(seed: bytes, tag: str, size: int) -> Json:
+    return {"seed": seed.hex(), "tag": tag, "order": permutation(seed, tag, size).tolist()}
+
+
+def _rounding_cases() -> list[tuple[int, int]]:
+    small = [(value, shift) for shift in (1, 2, 7) for value in range(-5, 6)]
+    halves = [
+        (sign * (3 << shift >> 1) + off, shift)
+        for shift in (4, 9, 16)
+        for sign in (1, -1)
+        for off in (-1, 0, 1)
+    ]
+    top = (1 << 45) - 1
+    return [
+        *small,
+        *halves,
+        *((value, shift) for value in (top, -top) for shift in (-17, 0, 44, 45, 46, 53, 62)),
+    ]
+
+
+def _rounding(value: int, shift: int) -> Json:
+    return {"value": value, "shift": shift, "result": round_shift(value, shift)}
+
+
+def _scales() -> list[Json]:
+    cases = []
+    for fan_in in _DIMENSION_CASES:
+        for text, gain in ((f"input {fan_in}, dense 1, output 2", 6), (f"input {fan_in}, output 2", 3)):
+            plan = parse_program(text).weights[0]
+            cases.append({"fan_in": fan_in, "gain": gain, "f": plan.scale, "init_limit": plan.init_limit})
+    return cases
+
+
+def _initial(text: str) -> Json:
+    program = parse_program(text)
+    return {
+        "program": program.serialize().hex(),
+        "seed": b"s0".hex(),
+        "hash": vector_hash(initial_masters(program, b"s0")),
+    }
+
+
+def _forward() -> list[Json]:
+    cases = []
+    for case, text, largest in SMALL:
+        program = parse_program(text)
+        weights = uniform_integers(_SEED, f"weights {text}", program.n_params, largest).astype(np.int8)
+        cases.append(
+            _logits(case, program, weights, drawn_samples(f"samples {text}", 3, program.sample_size))
+        )
+    program = parse_program("input 5, dense 4, output 3")
+    weights = uniform_integers(_SEED, "signed", program.n_params, 50).astype(np.int8)
+    cases.append(_logits("signed samples", program, weights, drawn_samples("signed", 4, 5, signed=True)))
+    program = parse_program(WIDEST)
+    weights = np.full(program.n_params, WEIGHT_MAX, dtype=np.int8)
+    weights[1:2078:2] = -WEIGHT_MAX
+    cases.append(
+        _logits(
+            "fan_in and operands at their bounds",
+            program,
+            weights,
+            np.full((1, 1039), ACTIVATION_MAX, dtype=np.int8),
+        )
+    )
+    return cases
+
+
+def _logits(case: str, program: Program, weights: NDArray[np.int8], samples: NDArray[np.int8]) -> Json:
+    data = weights.tobytes()
+    found = NumpyNetwork(program, blas=False).logits(parse_weights(program, data), samples)
+    return {
+        "case": case,
+        "program": program.serialize().hex(),
+        "weights": data.hex(),
+        "samples": samples.tobytes().hex(),
+        "logits": found.tolist(),
+    }
+
+
+def _training() -> list[Json]:
+    backend = Backend("numpy")
+    one_epoch = Hyperparameters(batch_log2=2, epochs=1, rate_shift=5, drop=False)
+    dropping = Hyperparameters(batch_log2=1, epochs=5, rate_shift=3, drop=True)
+    cases = [_trained(case, parse_program(text), one_epoch, backend) for case, text, _ in SMALL]
+    case, text, _ = SMALL[0]
+    cases.append(_trained(f"{case}, rate dropping", parse_program(text), dropping, backend))
+    case, text, _ = SMALL[10]
+    program = parse_program(text)
+    parent = initial_masters(program, b"parent")
+    cases.append(_trained(f"{case}, from a parent", program, one_epoch, backend, parent))
+    return cases
+
+
+def _trained(
+    case: str,
+    program: Program,
+    numbers: Hyperparameters,
+    backend: Backend,
+    parent: tuple[NDArray[np.int32], ...] | None = None,
+) -> Json:
+    """Three batches and one sample that is left out."""
+    count = (3 << numbers.batch_log2) + 1
+    samples = drawn_samples(f"training {case}", count, program.sample_size)
+    labels = (words(_SEED, f"labels {case}", count) % program.classes).astype(np.uint8)
+    seed = sha256(_SEED + case.encode()).digest()
+    state = train(Training(program, numbers, seed, Examples(samples, labels), parent), backend)
+    return {
+        "case": case,
+        "program": program.serialize().hex(),
+        "batch_log2": numbers.batch_log2,
+        "epochs": numbers.epochs,
+        "rate_shift": numbers.rate_shift,
+        "drop": numbers.drop,
+        "seed": seed.hex(),
+        "parent": None if parent is None else model_bytes(parent).hex(),
+        "samples": samples.tobytes().hex(),
+        "labels": labels.tobytes().hex(),
+        "hash": vector_hash(state.masters),
+        "weights": weight_bytes(state.masters).hex(),
+        "velocities_sha256": sha256(velocity_bytes(state.velocities)).hexdigest(),
+    }
+
+
+def _scores() -> list[Json]:
+    rows: list[tuple[str, list[list[int]], list[int]]] = [
+        ("all equal: the first class is predicted", [[7, 7, 7]] * 3, [0, 1, 2]),
+        ("tie of the largest", [[1, 5, 5, 0]] * 4, [0, 1, 2, 3]),
+        ("tie below the largest", [[2, 9, 2, 2]] * 4, [0, 1, 2, 3]),
+        ("negative logits", [[-5, -1, -3], [-(1 << 24), -(1 << 24), 0]], [2, 1]),
+        ("largest logits", [[1 << 24, (1 << 24) - 1], [(1 << 24) - 1, 1 << 24]], [0, 0]),
+    ]
+    drawn = uniform_integers(_SEED, "scores", 60, 3).reshape(10, 6)
+    rows.append(("many ties", drawn.tolist(), (words(_SEED, "score labels", 10) % 6).tolist()))
+    cases = []
+    for case, logits, labels in rows:
+        found = score(np.array(logits, dtype=np.int32), np.array(labels, dtype=np.uint8))
+        cases.append(
+            {
+                "case": case,
+                "logits": logits,
+                "labels": labels,
+                "count": found.count,
+                "rank_sum": found.rank_sum,
+            }
+        )
+    return cases

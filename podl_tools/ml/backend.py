@@ -1,0 +1,89 @@
+"""Choice of a backend by name; every program passes a self-test on it before its results count."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from threadpoolctl import threadpool_limits
+
+from podl_tools.errors import EvaluatorUnavailableError
+from podl_tools.ml.numpy_backend import NumpyNetwork
+from podl_tools.ml.selftest import SelfTestError, check_network, check_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from podl_tools.ml.network import Network
+    from podl_tools.program import Program
+
+BACKENDS: Final = ("tensorflow", "numpy")
+
+_log = logging.getLogger(__name__)
+
+
+class Backend:
+    """
+    Where to compute.
+
+    Parameters
+    ----------
+    name
+        `tensorflow` (GPU where there is one) or `numpy`.
+    threads
+        CPU threads that TensorFlow or NumPy's matrix products may use, in the whole process.
+
+    Raises
+    ------
+    EvaluatorUnavailableError
+        `podl-eval-unavailable`: unknown name, or this machine fails the vectors of the arithmetic.
+
+    """
+
+    def __init__(self, name: str, *, threads: int = 1) -> None:
+        if name not in BACKENDS:
+            raise EvaluatorUnavailableError(f"backend must be one of {BACKENDS}, received {name!r}")
+        self.name = name
+        self._threads = threads
+        self._networks: dict[Program, Network] = {}
+        threadpool_limits(threads, user_api="blas")
+        check_vectors()
+
+    def network(self, program: Program) -> Network:
+        """
+        Fastest network of `program` that passes its self-test.
+
+        Raises
+        ------
+        EvaluatorUnavailableError
+            None does: this machine must neither mine nor vote.
+
+        """
+        if program not in self._networks:
+            self._networks[program] = self._select(program)
+        return self._networks[program]
+
+    def _select(self, program: Program) -> Network:
+        for network in self._candidates(program):
+            if _passes(network):
+                return network
+        raise EvaluatorUnavailableError("no kernel of this machine computes exactly")
+
+    def _candidates(self, program: Program) -> Iterator[Network]:
+        if self.name == "tensorflow":
+            from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loads TensorFlow only when asked for
+
+            device = tensorflow_backend.open_device(self._threads)
+            for kernel in device.kernels:
+                yield tensorflow_backend.TensorFlowNetwork(program, device, kernel)
+        yield NumpyNetwork(program)
+        yield NumpyNetwork(program, blas=False)
+
+
+def _passes(network: Network) -> bool:
+    try:
+        check_network(network)
+    except SelfTestError as error:
+        _log.warning("%s, %s: %s; trying a slower kernel", network.device, network.kernel, error)
+        return False
+    return True

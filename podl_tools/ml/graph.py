@@ -1,0 +1,173 @@
+"""
+The one description of a network: forward pass, loss, gradients and update, in exact operations.
+
+Source: arithmetic.md 1.4 to 1.7.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from podl_tools.arithmetic import (
+    ERROR_BITS,
+    ERROR_MAX,
+    LOGIT_MAX,
+    LOGIT_MIN,
+    MASTER_MAX,
+    MASTER_SHIFT,
+    MOMENTUM_SHIFT,
+    TABLE_SIZE,
+    UPDATE_MAX,
+    VELOCITY_SHIFT,
+)
+from podl_tools.ml.layers import (
+    AvgPoolRule,
+    Conv2DRule,
+    DenseRule,
+    FlattenRule,
+    LayerRule,
+    MaxPoolRule,
+    OutputRule,
+)
+from podl_tools.ml.recurrent import MinimalGatedRule, SimpleRNNRule
+from podl_tools.ml.tables import TABLE
+from podl_tools.program import LayerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from podl_tools.ml.ops import Ops, Tensor
+    from podl_tools.program import LayerPlan, Program
+
+_RULES: Final[dict[LayerKind, type[LayerRule]]] = {
+    LayerKind.DENSE: DenseRule,
+    LayerKind.CONV2D: Conv2DRule,
+    LayerKind.MAXPOOL: MaxPoolRule,
+    LayerKind.AVGPOOL: AvgPoolRule,
+    LayerKind.FLATTEN: FlattenRule,
+    LayerKind.RNN: SimpleRNNRule,
+    LayerKind.MGRU: MinimalGatedRule,
+    LayerKind.OUTPUT: OutputRule,
+}
+
+
+class Graph:
+    """
+    A program in the operations of one backend.
+
+    Parameters
+    ----------
+    ops
+        Exact operations.
+    program
+        The layer program.
+
+    """
+
+    def __init__(self, ops: Ops, program: Program) -> None:
+        self.ops = ops
+        self.program = program
+        self.rules = [_RULES[plan.layer.kind](ops, plan) for plan in program.plans]
+        self._output_scale = program.weights[-1].scale
+
+    def forward(self, weights: Sequence[Tensor], inputs: Tensor) -> tuple[Tensor, list[Any]]:
+        """
+        Compute logits.
+
+        Parameters
+        ----------
+        weights
+            One small (rows, columns) tensor per layer with weights.
+        inputs
+            (batch, values), small; re-read in C order as the program's sample shape.
+
+        Returns
+        -------
+        tuple
+            Raw accumulators of the output layer (batch, classes), and what each layer saved.
+
+        """
+        values = self.ops.reshape(inputs, (-1, *self.program.dims))
+        tape = []
+        for rule in self.rules:
+            values, saved = rule.forward(self._of(weights, rule.plan), values)
+            tape.append(saved)
+        return values, tape
+
+    def loss_error(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """
+        Error of the softmax-table loss, unit 2**-23.
+
+        Parameters
+        ----------
+        logits
+            (batch, classes), raw accumulators.
+        labels
+            (batch,), class indices.
+
+        """
+        ops = self.ops
+        scaled = ops.clip(ops.round_shift(logits, self._output_scale + 6 - 10), LOGIT_MIN, LOGIT_MAX)
+        index = ops.clip(ops.round_shift(ops.max(scaled, 1) - scaled, 4), 0, TABLE_SIZE - 1)
+        terms = ops.take(TABLE.tolist(), index)
+        total = ops.sum(terms, 1, keep=True)
+        share = ops.floor_divide(terms * (1 << (ERROR_BITS + 1)) + total, 2 * total)
+        wanted = ops.one_hot(labels, self.program.classes) * (1 << ERROR_BITS)
+        return ops.clip(share - wanted, -ERROR_MAX, ERROR_MAX)
+
+    def gradients(self, weights: Sequence[Tensor], inputs: Tensor, labels: Tensor) -> list[Tensor]:
+        """Gradients summed over the batch, one (rows, columns) per layer with weights; `weights` are wide."""
+        logits, tape = self.forward([self.ops.small(matrix) for matrix in weights], inputs)
+        error = self.loss_error(logits, labels)
+        found: list[Tensor] = []
+        for rule, saved in zip(reversed(self.rules), reversed(tape), strict=True):
+            matrix = self._of(weights, rule.plan)
+            gradient, inner = rule.gradient(matrix, saved, error)
+            if gradient is not None:
+                found.append(gradient)
+            if len(found) == len(weights):
+                break
+            error = rule.input_error(matrix, saved, inner)
+        return found[::-1]
+
+    def step(
+        self,
+        masters: Sequence[Tensor],
+        velocities: Sequence[Tensor],
+        batch: tuple[Tensor, Tensor],
+        shifts: Sequence[Tensor],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """
+        Train on one batch.
+
+        Parameters
+        ----------
+        masters, velocities
+            M and V, wide, per layer with weights.
+        batch
+            Inputs (batch, values), small, and labels (batch,).
+        shifts
+            R per layer with weights, from `Ops.shift_operand`.
+
+        Returns
+        -------
+        tuple
+            M and V after the step.
+
+        """
+        ops = self.ops
+        weights = [ops.round_shift(master, MASTER_SHIFT) for master in masters]
+        new_masters, new_velocities = [], []
+        rows = zip(masters, velocities, self.gradients(weights, *batch), shifts, strict=True)
+        for master, velocity, gradient, shift in rows:
+            push = ops.clip(ops.round_shift(gradient, shift), -UPDATE_MAX, UPDATE_MAX)
+            moved = velocity - ops.round_shift(velocity, MOMENTUM_SHIFT) + push
+            new_velocities.append(moved)
+            new_masters.append(
+                ops.clip(master - ops.round_shift(moved, VELOCITY_SHIFT), -MASTER_MAX, MASTER_MAX)
+            )
+        return new_masters, new_velocities
+
+    @staticmethod
+    def _of(weights: Sequence[Tensor], plan: LayerPlan) -> Tensor:
+        return None if plan.weights is None else weights[plan.weights.index]

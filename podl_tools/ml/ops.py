@@ -1,0 +1,138 @@
+"""
+The exact operations that a backend provides.
+
+Layers are described once, in these terms. An operation states values in Z; a backend may compute them with
+any kernel that returns the exact integers. *Small* values (forward: sums of absolute terms up to 2**24) and
+*wide* values (backward: up to 2**53) may live in different containers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Tensor = Any  # numpy array or TensorFlow tensor; the latter has no types
+Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class Ops(ABC):
+    """
+    Exact arithmetic on one kind of tensor.
+
+    Operators +, -, *, comparisons, & and slices work on the tensors themselves.
+    """
+
+    @abstractmethod
+    def small(self, values: Tensor) -> Tensor:
+        """Put values into the container of forward operands."""
+
+    @abstractmethod
+    def wide(self, values: Tensor) -> Tensor:
+        """Put values into the container of errors, gradients and weights in training."""
+
+    @abstractmethod
+    def round_shift(self, values: Tensor, shift: Tensor | int) -> Tensor:
+        """`Rnd(values, shift)`; `shift` is an int or what `shift_operand` made of one."""
+
+    @abstractmethod
+    def floor_divide(self, numerator: Tensor, denominator: Tensor) -> Tensor:
+        """Integer quotient of wide values below 2**53, rounded down."""
+
+    @abstractmethod
+    def clip(self, values: Tensor, low: int, high: int) -> Tensor:
+        """Limit values to low..high."""
+
+    @abstractmethod
+    def where(self, mask: Tensor, values: Tensor, otherwise: int) -> Tensor:
+        """Keep values where `mask` holds, else the integer `otherwise`."""
+
+    @abstractmethod
+    def matmul(
+        self, left: Tensor, right: Tensor, *, turn_left: bool = False, turn_right: bool = False
+    ) -> Tensor:
+        """Matrix product (n, k) by (k, m) of one container; `turn_*` transposes an operand first."""
+
+    @abstractmethod
+    def reshape(self, values: Tensor, shape: Sequence[int]) -> Tensor:
+        """C-order reshape; one size may be -1."""
+
+    @abstractmethod
+    def transpose(self, values: Tensor, axes: Sequence[int]) -> Tensor:
+        """Permute axes."""
+
+    @abstractmethod
+    def flip(self, values: Tensor, axes: Sequence[int]) -> Tensor:
+        """Reverse along axes."""
+
+    @abstractmethod
+    def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
+        """Join along an axis."""
+
+    @abstractmethod
+    def pad_image(self, images: Tensor, border: int) -> Tensor:
+        """Zeros around the two middle axes of (batch, H, W, C)."""
+
+    @abstractmethod
+    def sum(self, values: Tensor, axis: int, *, keep: bool = False) -> Tensor:
+        """Sum over one axis; `keep` leaves it with size 1."""
+
+    @abstractmethod
+    def max(self, values: Tensor, axis: int) -> Tensor:
+        """Maximum over one axis, which stays with size 1."""
+
+    @abstractmethod
+    def first(self, mask: Tensor, axis: int) -> Tensor:
+        """Mask that keeps only the first true entry along `axis` (each line has one)."""
+
+    @abstractmethod
+    def repeat(self, values: Tensor, count: int, axis: int) -> Tensor:
+        """Put a new axis of `count` copies at `axis`."""
+
+    @abstractmethod
+    def take(self, table: Sequence[int], index: Tensor) -> Tensor:
+        """Wide values table[index]."""
+
+    @abstractmethod
+    def one_hot(self, labels: Tensor, classes: int) -> Tensor:
+        """Wide 0/1 rows of shape (batch, classes)."""
+
+    @abstractmethod
+    def zeros_like(self, values: Tensor) -> Tensor:
+        """Zeros of the same shape and container."""
+
+    @abstractmethod
+    def scan(self, step: Step, carry: Tensor, sequence: Tensor, *, reverse: bool = False) -> Tensor:
+        """
+        Run `carry, output = step(carry, sequence[t])` over the first axis and stack the outputs in place t.
+
+        Outputs have the carry's container; `reverse` walks from the last t to the first.
+        """
+
+    @abstractmethod
+    def shift_operand(self, shift: int) -> Tensor:
+        """Make `shift` an operand that can change between steps without building a new graph."""
+
+    def convolve(self, images: Tensor, kernel: Tensor) -> Tensor:
+        """
+        Convolution with stride 1 and zero padding, as matrix product over patches.
+
+        Parameters
+        ----------
+        images
+            (batch, H, W, C).
+        kernel
+            (k, k, C, outputs), k odd.
+
+        """
+        side, _, channels, outputs = (int(size) for size in kernel.shape)
+        rows = self.patches(images, side)
+        product = self.matmul(rows, self.reshape(kernel, (side * side * channels, outputs)))
+        return self.reshape(product, (-1, int(images.shape[1]), int(images.shape[2]), outputs))
+
+    def patches(self, images: Tensor, side: int) -> Tensor:
+        """One row (i, j, c) of side*side*C values per output position of a convolution."""
+        height, width, channels = (int(size) for size in images.shape[1:])
+        padded = self.pad_image(images, side // 2)
+        cells = [padded[:, i : i + height, j : j + width, :] for i in range(side) for j in range(side)]
+        return self.reshape(self.concat(cells, 3), (-1, side * side * channels))

@@ -1,0 +1,192 @@
+"""
+Start-up self-test of the arithmetic.
+
+Vectors first, then every kind of product that a program needs, with operands at their bounds, then three
+training steps; all against int64 arithmetic. There is no tolerance: on a failure the caller takes a slower
+kernel. Source: arithmetic.md section 4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from podl_tools.arithmetic import ACTIVATION_MAX, BIAS_INPUT, ERROR_MAX, round_shift
+from podl_tools.errors import EvaluatorUnavailableError, PodlError
+from podl_tools.ml.model import vector_hash
+from podl_tools.ml.numpy_backend import NumpyNetwork
+from podl_tools.ml.state import at_rest, initial_masters
+from podl_tools.prng import epoch_order, uniform_integers, words
+from podl_tools.program import LayerKind, parse_program, update_shifts
+from podl_tools.program.bounds import MAX_GRADIENT_TERMS, MAX_UPDATE_SHIFT, MIN_UPDATE_SHIFT
+from podl_tools.program.plan import MAX_FAN_IN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from podl_tools.ml.network import Network
+    from podl_tools.ml.ops import Ops, Tensor
+    from podl_tools.ml.state import State
+
+_SEED: Final = b"self-test"
+_STEPS: Final = 3
+_RATE_SHIFT: Final = 5
+
+# Programs that cover every layer kind, and the vector hash of their models after three steps.
+STEP_VECTORS: Final = {
+    (
+        "input 4x4x2, conv2d 3x3x3, maxpool 2, conv2d 1x1x4, avgpool 2 gain 1, flatten, dense 5, output 3"
+    ): "5c572f258f9269c377859438f54df125762f3269eca41cac1d139e2adb59409a",
+    "input 3x2, rnn 4, output 3": "a75dc0d0d76adec10a8e442d6e3b3c5f42024c893251a94297f2d18a2ee76434",
+    "input 3x2, mgru 4, output 3": "0fee45ba4043c0b4d4b0afd5478f506b84e731e91ef67ed85cd2bcb9416396a6",
+}
+
+
+class SelfTestError(PodlError):
+    """A kernel's result is not the exact integer."""
+
+    reason = "podl-eval-unavailable"
+
+
+def check_vectors() -> None:
+    """
+    Check the random numbers and the int64 referee against published values.
+
+    Raises
+    ------
+    EvaluatorUnavailableError
+        A value differs: nothing on this machine can be trusted.
+
+    """
+    drawn = words(b"s0", "init0", 4).tolist()
+    if drawn != [0x4CEA4B72, 0x9DEE5A96, 0x96A260B5, 0x41641344]:
+        raise EvaluatorUnavailableError("random words differ from the published ones")
+    if epoch_order(b"s0", 0, 10).tolist() != [1, 5, 8, 3, 9, 6, 0, 7, 2, 4]:
+        raise EvaluatorUnavailableError("the order of samples differs from the published one")
+    for text, expected in STEP_VECTORS.items():
+        state = trained_steps(NumpyNetwork(parse_program(text), blas=False))
+        if vector_hash(state.masters) != expected:
+            raise EvaluatorUnavailableError(f"three training steps differ from the published model: {text}")
+
+
+def check_network(network: Network) -> None:
+    """
+    Compare `network` with int64 arithmetic.
+
+    Raises
+    ------
+    SelfTestError
+        Names the first operation that is not exact.
+
+    """
+    referee = NumpyNetwork(network.program, blas=False)
+    _check_products(network, referee)
+    _check_convolutions(network, referee)
+    _check_rounding(network)
+    if not trained_steps(network).same(trained_steps(referee)):
+        raise SelfTestError("three training steps differ")
+
+
+def trained_steps(network: Network) -> State:
+    """State after three steps with batches of two, on samples drawn from the self-test's seed."""
+    program = network.program
+    batches = []
+    for step in range(_STEPS):
+        samples = uniform_integers(_SEED, f"samples{step}", 2 * program.sample_size, ACTIVATION_MAX)
+        labels = words(_SEED, f"labels{step}", 2) % program.classes
+        batches.append((samples.astype(np.int8).reshape(2, -1), labels.astype(np.uint8)))
+    start = at_rest(initial_masters(program, _SEED))
+    return network.train_epoch(start, batches, update_shifts(program, 1, _RATE_SHIFT))
+
+
+def _signs(tag: str, shape: tuple[int, ...], size: int) -> NDArray[np.int64]:
+    """Operands of absolute value `size` with drawn signs."""
+    drawn = words(_SEED, tag, int(np.prod(shape))).astype(np.int64)
+    return ((drawn >> 31) * 2 - 1).reshape(shape) * size
+
+
+def _compare(
+    what: str,
+    network: Network,
+    referee: Network,
+    function: Callable[..., Tensor],
+    *operands: NDArray[np.int64],
+    wide: bool,
+) -> None:
+    found = network.apply(function, *operands, wide=wide)
+    if not np.array_equal(found, referee.apply(function, *operands, wide=wide)):
+        raise SelfTestError(f"{what} is not exact")
+
+
+def _check_products(network: Network, referee: Network) -> None:
+    """Forward, backward and gradient products at their largest, with equal and with drawn signs."""
+    outputs = max(plan.columns for plan in network.program.weights)
+    shapes = (
+        ("forward product", (16, MAX_FAN_IN), (MAX_FAN_IN, 16), ACTIVATION_MAX, False),
+        ("input error", (2, outputs), (outputs, 16), ERROR_MAX, True),
+        ("gradient", (4, MAX_GRADIENT_TERMS), (MAX_GRADIENT_TERMS, 4), ERROR_MAX, True),
+    )
+    for what, left, right, largest, wide in shapes:
+        _compare(
+            what,
+            network,
+            referee,
+            _product,
+            np.full(left, largest),
+            np.full(right, ACTIVATION_MAX),
+            wide=wide,
+        )
+        drawn = _signs("left", left, largest), _signs("right", right, ACTIVATION_MAX)
+        _compare(what, network, referee, _product, *drawn, wide=wide)
+
+
+def _product(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
+    return ops.matmul(left, right)
+
+
+def _convolution(ops: Ops, images: Tensor, kernel: Tensor) -> Tensor:
+    return ops.convolve(images, kernel)
+
+
+def _check_convolutions(network: Network, referee: Network) -> None:
+    """Every convolution of the program, forward and for the input error."""
+    for plan in network.program.plans:
+        if plan.layer.kind is not LayerKind.CONV2D:
+            continue
+        side, (height, width, channels), outputs = plan.layer.size, plan.in_shape, plan.layer.units
+        kernel = (side, side, channels, outputs)
+        for draw in (np.full, lambda shape, size: _signs("conv", shape, size)):
+            images = draw((2, height, width, channels), ACTIVATION_MAX)
+            errors = draw((2, height, width, outputs), ERROR_MAX)
+            weights = draw(kernel, ACTIVATION_MAX)
+            what = f"convolution {plan.layer.describe()}"
+            _compare(what, network, referee, _convolution, images, weights, wide=False)
+            turned = weights.transpose(0, 1, 3, 2)
+            _compare(f"input error of {what}", network, referee, _convolution, errors, turned, wide=True)
+
+
+def _check_rounding(network: Network) -> None:
+    """Round at the bounds and at halves, for forward sums and for gradients."""
+    top = MAX_FAN_IN * ACTIVATION_MAX**2 + BIAS_INPUT * ACTIVATION_MAX
+    _check_shifts(network, range(15), top, wide=False)
+    top = MAX_GRADIENT_TERMS * ACTIVATION_MAX * ERROR_MAX
+    _check_shifts(network, range(MIN_UPDATE_SHIFT, MAX_UPDATE_SHIFT + 1), top, wide=True)
+
+
+def _check_shifts(network: Network, shifts: range, top: int, *, wide: bool) -> None:
+    halves = [
+        factor << shift >> 1 for shift in shifts if 0 < shift < top.bit_length() - 1 for factor in (1, 3)
+    ]
+    values = [0, top, *(half + offset for half in halves for offset in (-1, 0, 1) if half + offset <= top)]
+    values += [-value for value in values]
+
+    def rounded(ops: Ops, operands: Tensor) -> Tensor:
+        rows = [ops.round_shift(operands, ops.shift_operand(shift) if wide else shift) for shift in shifts]
+        return ops.concat(rows, 0)
+
+    found = network.apply(rounded, np.array(values, dtype=np.int64), wide=wide)
+    if found.tolist() != [round_shift(value, shift) for shift in shifts for value in values]:
+        raise SelfTestError("rounding is not exact")

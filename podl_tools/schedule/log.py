@@ -1,0 +1,187 @@
+"""Accepted entries and what they say: no rules here, only look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from podl_tools.constants import ZERO_HASH
+from podl_tools.entry import Body, Entry, FinalBody, ReleaseBody
+from podl_tools.recipe import Recipe
+from podl_tools.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["BlockHeight", "Placed", "ScheduleLog"]
+
+# Height of a block that the receiver knows, by its hash; None when it knows no such block.
+BlockHeight = Callable[[bytes], int | None]
+
+BodyT = TypeVar("BodyT", bound=Body)
+
+
+@dataclass(frozen=True)
+class Placed(Generic[BodyT]):
+    """An accepted entry with its typed body and its index in the log."""
+
+    index: int
+    entry: Entry
+    body: BodyT
+
+    @property
+    def id(self) -> bytes:
+        """Id of the entry."""
+        return self.entry.id
+
+    @property
+    def time(self) -> int:
+        """Time of the entry in seconds."""
+        return self.entry.time
+
+
+class ScheduleLog:
+    """
+    The log of one chain in memory.
+
+    Heights are block heights. A log starts empty; its first entry is a task.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._index: dict[bytes, int] = {}
+        self._tasks: list[Placed[Task]] = []
+        self._releases: dict[int, list[Placed[ReleaseBody]]] = {}
+        self._finals: dict[int, Placed[FinalBody]] = {}
+        self._final_heights: dict[bytes, int] = {}
+
+    def append(self, entry: Entry) -> None:
+        """Take an entry that the rules allow here; they are not applied again."""
+        index = len(self._entries)
+        self._entries.append(entry)
+        self._index[entry.id] = index
+        match entry.body:
+            case Task() as task:
+                self._tasks.append(Placed(index, entry, task))
+            case ReleaseBody() as release:
+                self._releases.setdefault(release.height, []).append(Placed(index, entry, release))
+            case FinalBody() as final:
+                self._finals[final.height] = Placed(index, entry, final)
+                self._final_heights[final.disclosure.header.hash] = final.height
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """All accepted entries in order."""
+        return self._entries
+
+    def find(self, entry_id: bytes) -> int | None:
+        """Index of the entry with this id, None when it was not accepted."""
+        return self._index.get(entry_id)
+
+    @property
+    def last_id(self) -> bytes:
+        """Id of the last entry; 32 zero bytes when empty."""
+        return self._entries[-1].id if self._entries else ZERO_HASH
+
+    @property
+    def chain_id(self) -> bytes:
+        """Id of the first entry; 32 zero bytes when empty."""
+        return self._entries[0].id if self._entries else ZERO_HASH
+
+    @property
+    def tasks(self) -> Sequence[Placed[Task]]:
+        """Task entries in order; the first one is the chain's."""
+        return self._tasks
+
+    @property
+    def first_height(self) -> int:
+        """First height of the first task; 0 when empty."""
+        return self._tasks[0].body.first_height if self._tasks else 0
+
+    @property
+    def next_height(self) -> int:
+        """Lowest height without a final; 0 when empty."""
+        return self.first_height + len(self._finals)
+
+    @property
+    def is_revealing(self) -> bool:
+        """Whether the lowest height without a final has a release (Phase 2)."""
+        return self.next_height in self._releases
+
+    def task_for(self, height: int) -> Placed[Task]:
+        """
+        Task in force at `height`.
+
+        Raises
+        ------
+        LookupError
+            The height is below the first one, or the log is empty.
+
+        """
+        in_force = [task for task in self._tasks if task.body.first_height <= height]
+        if not in_force:
+            raise LookupError(f"no task is in force at height {height}")
+        return in_force[-1]
+
+    def releases_for(self, height: int) -> Sequence[Placed[ReleaseBody]]:
+        """Releases of `height` by attempt."""
+        return self._releases.get(height, [])
+
+    def latest_release(self, height: int) -> Placed[ReleaseBody] | None:
+        """Release of the latest attempt at `height`."""
+        releases = self._releases.get(height)
+        return releases[-1] if releases else None
+
+    def final_for(self, height: int) -> Placed[FinalBody] | None:
+        """Return the final of `height`."""
+        return self._finals.get(height)
+
+    def final_by_hash(self, block_hash: bytes) -> Placed[FinalBody] | None:
+        """Return the final that names the block with this hash."""
+        height = self._final_heights.get(block_hash)
+        return None if height is None else self._finals[height]
+
+    @property
+    def finals(self) -> Sequence[Placed[FinalBody]]:
+        """Finals in order of height."""
+        return list(self._finals.values())
+
+    def finals_behind(self, index: int) -> int:
+        """Count the finals accepted after the entry at `index`."""
+        return sum(final.index > index for final in self._finals.values())
+
+    def opening_release_id(self, height: int) -> bytes | None:
+        """Id that openings of `height` name: of release(height - 1, 0); the chain id at the first height."""
+        if self._entries and height == self.first_height:
+            return self.chain_id
+        below = self._releases.get(height - 1)
+        return below[0].id if below else None
+
+    def commit_prev(self, height: int) -> bytes | None:
+        """Block that commitments of `height` build on; None at the first height or while unknown."""
+        below = self._finals.get(height - 1)
+        return None if below is None else below.body.disclosure.header.hash
+
+    def next_shard(self, height: int) -> int:
+        """Index of the shard that the next release of `height` opens."""
+        task = self.task_for(height)
+        return sum(
+            len(releases) for at, releases in self._releases.items() if self.task_for(at).index == task.index
+        )
+
+    def uses_root(self, root: bytes) -> bool:
+        """Whether an accepted final has this weights or model root."""
+        return any(
+            root in (final.body.disclosure.opening.weights_root, final.body.disclosure.opening.model_root)
+            for final in self._finals.values()
+        )
+
+    def is_parent(self, parent: bytes, task_id: bytes, architecture: int) -> bool:
+        """Whether `parent` is the model of an accepted final of this task with the same architecture."""
+        for final in self._finals.values():
+            disclosure = final.body.disclosure
+            if disclosure.opening.model_root == parent:
+                same_task = disclosure.opening.task_id == task_id
+                return same_task and Recipe.parse(disclosure.recipe).architecture == architecture
+        return False

@@ -1,0 +1,1 @@
+"""podl-miner: trains models, commits to them, and reveals those that a release lists."""

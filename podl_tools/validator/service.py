@@ -1,0 +1,153 @@
+"""The validator's loop: ask for jobs, fetch the bytes, measure, report; the unknown is never reported."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from podl_tools.chain.data import Kind, download, obtain_shard
+from podl_tools.dataset import data_size, parse_examples
+from podl_tools.errors import PodlError
+from podl_tools.measuring import MeasuringStoppedError, measure
+from podl_tools.program import Program
+from podl_tools.tool_errors import DataMissingError, NodeError
+from podl_tools.validator.jobs import JobBook, job_key, verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podl_tools.chain.answers import Job
+    from podl_tools.chain.node import Node
+    from podl_tools.examples import Examples
+    from podl_tools.fetch import Fetcher
+    from podl_tools.ml.backend import Backend
+    from podl_tools.ml.evaluation import Evaluation
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Validator:
+    """
+    Measures what a node asks about.
+
+    Parameters
+    ----------
+    node
+        Gives jobs and bytes, takes verdicts.
+    fetcher
+        Cache and stores for opened shards.
+    backend
+        Where to compute.
+    name
+        Evaluator name that verdicts carry.
+    job_seconds
+        A measurement that takes longer is given up, and nothing is reported.
+    stopped
+        Whether the program shall end.
+    clock
+        Steady clock in seconds.
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        fetcher: Fetcher,
+        backend: Backend,
+        name: str,
+        job_seconds: float,
+        stopped: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._node = node
+        self._fetcher = fetcher
+        self._backend = backend
+        self._name = name
+        self._job_seconds = job_seconds
+        self._stopped = stopped
+        self._clock = clock
+        self._book = JobBook()
+        self._shard: tuple[bytes, Examples] | None = None
+
+    def step(self) -> float | None:
+        """
+        Do every job that can be done now.
+
+        Returns
+        -------
+        float or None
+            Seconds until a job that was put off is due.
+
+        """
+        while not self._stopped():
+            jobs = self._node.candidates().jobs
+            job = self._book.next_job(jobs, self._clock())
+            if job is None:
+                return self._book.due(jobs, self._clock())
+            self._do(job)
+        return None
+
+    def _do(self, job: Job) -> None:
+        try:
+            found = self._measured(job)
+            device = self._backend.network(Program.parse(job.program)).device
+        except NodeError as error:
+            if not isinstance(error, DataMissingError):
+                raise
+            self._put_off(job, error)
+        except PodlError as error:
+            self._put_off(job, error)
+        else:
+            self._report(job, found, device)
+
+    def _put_off(self, job: Job, error: PodlError) -> None:
+        level = (
+            logging.DEBUG if isinstance(error, (DataMissingError, MeasuringStoppedError)) else logging.WARNING
+        )
+        _LOGGER.log(level, "no verdict on weights %s for now: %s", job.weights_root.hex(), error)
+        self._book.put_off(job, self._clock())
+
+    def _measured(self, job: Job) -> Evaluation:
+        key = job_key(job)
+        if key not in self._book.measured:
+            self._book.measured[key] = self._measure(job)
+        return self._book.measured[key]
+
+    def _measure(self, job: Job) -> Evaluation:
+        program = Program.parse(job.program)
+        weights = download(self._node, Kind.WEIGHTS, job.weights_root, program.n_params)
+        examples = self._examples(job)
+        self._backend.network(program)  # its self-test does not count as measuring
+        deadline = self._clock() + self._job_seconds
+        return measure(
+            program,
+            weights,
+            examples,
+            self._backend,
+            lambda: self._clock() < deadline and not self._stopped(),
+        )
+
+    def _examples(self, job: Job) -> Examples:
+        if self._shard is None or self._shard[0] != job.test_root:
+            data = obtain_shard(self._node, self._fetcher, job.test_root, data_size(job.n, job.shape))
+            self._shard = job.test_root, parse_examples(data, job.n, job.shape, job.classes)
+        return self._shard[1]
+
+    def _report(self, job: Job, found: Evaluation, device: str) -> None:
+        answer = self._node.submit_verdict(verdict_of(job, found, device, self._name))
+        self._book.note_answer(job, answer, self._clock())
+        level = logging.ERROR if answer.refused else logging.INFO
+        _LOGGER.log(
+            level,
+            "height %d, weights %s: %d of %d correct (claim %d, rank sum %d), measured by %s on %s: %s",
+            job.height,
+            job.weights_root.hex(),
+            found.count,
+            job.n,
+            job.claim,
+            found.rank_sum,
+            self._name,
+            device,
+            answer,
+        )

@@ -1,0 +1,1 @@
+"""A PoDL network on this machine: patched nodes, validators, miners and a requester as ordinary processes."""

@@ -1,0 +1,56 @@
+"""What the tests of podl_tools.ml share."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from podl_tools.ml.backend import Backend
+from podl_tools.ml.numpy_backend import NumpyNetwork
+from podl_tools.program import Program, parse_program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from podl_tools.ml.network import Network
+    from tests.ml_oracle import Matrix
+
+BACKENDS = ("numpy", "tensorflow")
+
+# Small programs that together use every layer kind.
+SMALL = (
+    "input 6, dense 5, dense 4, output 3",
+    "input 4x4x2, conv2d 3x3x3, maxpool 2, conv2d 3x3x2, flatten, output 3",
+    "input 4x4x1, conv2d 3x3x3, avgpool 2, conv2d 1x1x2, avgpool 2 gain 1, flatten, dense 3, output 2",
+    "input 2x3x2, conv2d 5x5x2, conv2d 3x3x2, flatten, output 2",
+    "input 3x2, rnn 4, dense 3, output 3",
+    "input 3x2, mgru 4, output 3",
+)
+
+
+@cache
+def backend(name: str) -> Backend:
+    return Backend(name, threads=1)
+
+
+def networks(text: str) -> list[Network]:
+    """The int64 referee, and what each backend runs."""
+    program = parse_program(text)
+    return [NumpyNetwork(program, blas=False), *(backend(name).network(program) for name in BACKENDS)]
+
+
+def cut(program: Program, values: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Matrices of a program from one flat array."""
+    matrices, start = [], 0
+    for plan in program.weights:
+        matrices.append(values[start : start + plan.n_params].reshape(plan.rows, plan.columns))
+        start += plan.n_params
+    return tuple(matrices)
+
+
+def lists(matrices: Sequence[NDArray[Any]]) -> list[Matrix]:
+    return [matrix.astype(np.int64).tolist() for matrix in matrices]

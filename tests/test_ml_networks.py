@@ -1,0 +1,144 @@
+"""Whole networks on every backend against the oracle: logits and training steps, bit for bit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from podl_tools.arithmetic import MASTER_MAX, VELOCITY_MAX
+from podl_tools.ml.numpy_backend import NumpyNetwork
+from podl_tools.ml.state import State, at_rest, initial_masters
+from podl_tools.program import Layer, LayerKind, Program, parse_program, update_shifts
+from tests.ml_helpers import SMALL, cut, lists, networks
+from tests.ml_oracle import Oracle
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from podl_tools.ml.network import Network
+
+B, K = 1, 5  # batches of two, rate 2**-5
+relaxed = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def integers(top: int, usual: int) -> st.SearchStrategy[int]:
+    """Mostly small values, with the bounds and their neighbours mixed in."""
+    return (
+        st.integers(-usual, usual)
+        | st.integers(-top, top)
+        | st.sampled_from([0, top, -top, top - 1, 1 - top])
+    )
+
+
+def states(program: Program) -> st.SearchStrategy[State]:
+    """Any state: small weights keep activations between their clips, extreme ones reach the bounds."""
+    n = program.n_params
+    masters = arrays(np.int32, n, elements=integers(MASTER_MAX, 40 << 16), fill=st.nothing())
+    velocities = arrays(np.int64, n, elements=integers(VELOCITY_MAX, 1 << 30))
+    return st.builds(lambda m, v: State(cut(program, m), cut(program, v)), masters, velocities)
+
+
+def batches(program: Program) -> st.SearchStrategy[tuple[NDArray[np.int8], NDArray[np.uint8]]]:
+    samples = arrays(np.int8, (2, program.sample_size), elements=integers(127, 40), fill=st.nothing())
+    return st.tuples(samples, arrays(np.uint8, 2, elements=st.integers(0, program.classes - 1)))
+
+
+def check_step(program: Program, nets: list[Network], state: State, batch: tuple[Any, Any]) -> None:
+    """Forward pass, gradients and update of one batch."""
+    oracle = Oracle(program.dims, program.layers)
+    pairs = [(sample, int(label)) for sample, label in zip(batch[0].tolist(), batch[1], strict=True)]
+    expected = oracle.step(lists(state.masters), lists(state.velocities), pairs, B, K)
+    weights = [(master.astype(np.int64) + 32768 >> 16).astype(np.int8) for master in state.masters]
+    logits = [oracle.logits(lists(weights), sample) for sample, _ in pairs]
+    for net in nets:
+        assert net.logits(weights, batch[0]).tolist() == logits, net.kernel
+        found = net.train_epoch(state, [batch], update_shifts(program, B, K))
+        assert (lists(found.masters), lists(found.velocities)) == expected, net.kernel
+
+
+@pytest.mark.parametrize("text", SMALL)
+@relaxed
+@given(data=st.data())
+def test_step_equals_the_oracle(text: str, data: st.DataObject) -> None:
+    program = parse_program(text)
+    check_step(program, networks(text), data.draw(states(program)), data.draw(batches(program)))
+
+
+@st.composite
+def image_programs(draw: st.DrawFn) -> Program:
+    """Any stack of convolutions and pools on a small image."""
+    side = draw(st.sampled_from([2, 4]))
+    layers = []
+    left = side
+    for _ in range(draw(st.integers(0, 3))):
+        kind = draw(st.sampled_from(["conv", "max", "avg"]))
+        if kind == "conv" or left == 1:
+            kernel, units = draw(st.sampled_from([1, 3, 5])), draw(st.integers(1, 3))
+            layers.append(Layer(LayerKind.CONV2D, kernel, units))
+        elif kind == "max":
+            layers.append(Layer(LayerKind.MAXPOOL, 2))
+            left //= 2
+        else:
+            layers.append(Layer(LayerKind.AVGPOOL, 2, gain=draw(st.integers(0, 2))))
+            left //= 2
+    layers += [Layer(LayerKind.FLATTEN), Layer(LayerKind.OUTPUT, units=draw(st.integers(2, 4)))]
+    return Program((side, side, draw(st.integers(1, 3))), tuple(layers))
+
+
+@st.composite
+def sequence_programs(draw: st.DrawFn) -> Program:
+    kind = draw(st.sampled_from([LayerKind.RNN, LayerKind.MGRU]))
+    layers = [Layer(kind, units=draw(st.integers(1, 4)))]
+    layers += [Layer(LayerKind.DENSE, units=draw(st.integers(1, 4))) for _ in range(draw(st.integers(0, 1)))]
+    layers.append(Layer(LayerKind.OUTPUT, units=draw(st.integers(2, 4))))
+    return Program((draw(st.integers(1, 5)), draw(st.integers(1, 4))), tuple(layers))
+
+
+@relaxed
+@given(data=st.data(), program=image_programs() | sequence_programs())
+def test_any_program_equals_the_oracle(data: st.DataObject, program: Program) -> None:
+    nets: list[Network] = [NumpyNetwork(program), NumpyNetwork(program, blas=False)]
+    check_step(program, nets, data.draw(states(program)), data.draw(batches(program)))
+
+
+@pytest.mark.parametrize("text", SMALL)
+def test_training_from_initial_weights(text: str) -> None:
+    """Ten steps from drawn weights, where activations and gradients have their usual sizes."""
+    program = parse_program(text)
+    rng = np.random.default_rng(7)
+    samples = rng.integers(0, 128, (10, 2, program.sample_size)).astype(np.int8)
+    labels = rng.integers(0, program.classes, (10, 2)).astype(np.uint8)
+    start = at_rest(initial_masters(program, b"networks"))
+    oracle = Oracle(program.dims, program.layers)
+    expected = lists(start.masters), lists(start.velocities)
+    for batch, wanted in zip(samples.tolist(), labels.tolist(), strict=True):
+        expected = oracle.step(*expected, list(zip(batch, wanted, strict=True)), B, K)
+    for net in networks(text):
+        found = net.train_epoch(start, list(zip(samples, labels, strict=True)), update_shifts(program, B, K))
+        assert (lists(found.masters), lists(found.velocities)) == expected, net.kernel
+        assert all(np.abs(velocity).max() > 0 for velocity in found.velocities), "a layer learned nothing"
+
+
+def test_logits_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse_program(SMALL[1])
+    rng = np.random.default_rng(1)
+    samples = rng.integers(0, 128, (11, program.sample_size)).astype(np.int8)
+    weights = [rng.integers(-30, 31, (plan.rows, plan.columns)).astype(np.int8) for plan in program.weights]
+    whole = NumpyNetwork(program).logits(weights, samples)
+    monkeypatch.setattr("podl_tools.ml.network._CHUNK_VALUES", 4 * 16 * 27)
+    for net in networks(SMALL[1]):
+        assert np.array_equal(net.logits(weights, samples), whole)
+        assert net.logits(weights, samples[:0]).shape == (0, program.classes)
+
+
+def test_images_are_reread_in_c_order() -> None:
+    program = parse_program(SMALL[1])
+    samples = np.random.default_rng(2).integers(0, 128, (3, 2, 16)).astype(np.int8)
+    weights = [np.ones((plan.rows, plan.columns), dtype=np.int8) for plan in program.weights]
+    for net in networks(SMALL[1]):
+        assert np.array_equal(net.logits(weights, samples), net.logits(weights, samples.reshape(3, 4, 4, 2)))

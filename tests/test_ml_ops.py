@@ -1,0 +1,191 @@
+"""Exact operations of every backend and kernel, at their bounds, against Python integers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from podl_tools.ml.numpy_backend import NumpyNetwork, NumpyOps
+from podl_tools.program import parse_program
+from tests.ml_helpers import backend
+from tests.ml_oracle import rnd
+
+if TYPE_CHECKING:
+    from podl_tools.ml.network import Network
+    from podl_tools.ml.ops import Ops
+
+E = 2**23 - 1
+PROGRAM = parse_program("input 2, output 2")
+KERNELS = ("int64", "float64 BLAS", "float32, native convolution", "float32, patches", "float64, patches")
+small_integers = st.integers(-127, 127) | st.sampled_from([-127, 127])
+errors = st.integers(-E, E) | st.sampled_from([-E, E, 1, -1])
+
+
+def network(kernel: str) -> Network:
+    if kernel in KERNELS[:2]:
+        return NumpyNetwork(PROGRAM, blas=kernel != "int64")
+    from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loaded only by the tests that need it
+
+    backend("tensorflow").network(PROGRAM)  # sets TensorFlow up
+    device = tensorflow_backend.open_device(1)
+    return next(
+        tensorflow_backend.TensorFlowNetwork(PROGRAM, device, found)
+        for found in device.kernels
+        if found.name == kernel
+    )
+
+
+@pytest.fixture(params=KERNELS)
+def net(request: pytest.FixtureRequest) -> Network:
+    return network(request.param)
+
+
+def naive(left: Any, right: Any) -> list[list[int]]:
+    columns = list(zip(*right, strict=True))
+    return [
+        [sum(int(a) * int(b) for a, b in zip(row, column, strict=True)) for column in columns] for row in left
+    ]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_forward_product_at_its_bound(net: Network, sign: int) -> None:
+    left, right = np.full((3, 1039), 127), np.full((1039, 2), 127 * sign)
+    found = net.apply(
+        lambda ops, a, b: ops.round_shift(ops.matmul(a, b) + 64 * 127 * sign, 9), left, right, wide=False
+    )
+    assert (found == rnd(sign * (1039 * 127 * 127 + 64 * 127), 9)).all()
+
+
+def test_gradient_product_at_its_bound(net: Network) -> None:
+    left, right = np.full((2**15, 2), 127), np.full((2**15, 3), E)
+    found = net.apply(lambda ops, a, b: ops.matmul(a, b, turn_left=True), left, right, wide=True)
+    assert (found == 2**15 * 127 * E).all()
+
+
+def test_input_error_at_its_bound(net: Network) -> None:
+    left, right = np.full((1, 2**23), -E), np.full((1, 2**23), 127)
+    found = net.apply(lambda ops, a, b: ops.matmul(a, b, turn_right=True), left, right, wide=True)
+    assert found.tolist() == [[-(2**23) * 127 * E]]
+
+
+def test_float32_is_not_exact_beyond_the_bound() -> None:
+    """The bound is no excess of care: one more row and float32 fails."""
+    left, right = np.full((16, 1041), 127), np.full((1041, 16), 127)
+    found = network(KERNELS[2]).apply(lambda ops, a, b: ops.matmul(a, b), left, right, wide=False)
+    assert (found != 1041 * 127 * 127).any()
+
+
+def _convolve(ops: Ops, images: Any, kernel: Any) -> Any:
+    return ops.convolve(images, kernel)
+
+
+def naive_convolution(images: Any, kernel: Any) -> Any:
+    n, height, width, _ = images.shape
+    side, _, _, outputs = kernel.shape
+    found = np.zeros((n, height, width, outputs), dtype=np.int64)
+    for b, y, x, i, j in np.ndindex(n, height, width, side, side):
+        row, column = y + i - side // 2, x + j - side // 2
+        if 0 <= row < height and 0 <= column < width:
+            found[b, y, x] += images[b, row, column].astype(np.int64) @ kernel[i, j].astype(np.int64)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("side", "height", "width", "channels"), [(3, 4, 5, 115), (5, 3, 2, 41), (1, 2, 2, 1039)]
+)
+@pytest.mark.parametrize("wide", [False, True])
+def test_convolution_at_its_bound(
+    net: Network, side: int, height: int, width: int, channels: int, wide: bool
+) -> None:
+    images = np.full((2, height, width, channels), E if wide else 127)
+    kernel = np.full((side, side, channels, 3), 127)
+    kernel[..., 1] = -127
+    kernel[::2, :, :, 2] = -126
+    found = net.apply(_convolve, images, kernel, wide=wide)
+    assert np.array_equal(found, naive_convolution(images, kernel))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_wide_products(data: st.DataObject) -> None:
+    rows, terms = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 5)))
+    left = data.draw(st.lists(st.lists(errors, min_size=terms, max_size=terms), min_size=rows, max_size=rows))
+    right = data.draw(
+        st.lists(st.lists(small_integers, min_size=2, max_size=2), min_size=terms, max_size=terms)
+    )
+    for kernel in KERNELS[:3]:
+        found = network(kernel).apply(
+            lambda ops, a, b: ops.matmul(a, b), np.array(left), np.array(right), wide=True
+        )
+        assert found.tolist() == naive(left, right)
+
+
+ROUNDED = [0, 1, -1, 5, -5, 127, -128, 2**23, 3 * 2**7, -3 * 2**7, 1039 * 127 * 127 + 64 * 127]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_rounding_halves_go_up(net: Network, wide: bool) -> None:
+    values = sorted({sign * value + offset for value in ROUNDED for sign in (1, -1) for offset in (0, 1)})
+    for shift in (0, 1, 2, 8, 11):
+        found = net.apply(lambda ops, x, shift=shift: ops.round_shift(x, shift), np.array(values), wide=wide)
+        assert found.tolist() == [rnd(value, shift) for value in values]
+
+
+@pytest.mark.parametrize("shift", [-17, -1, 0, 1, 20, 44, 45, 46, 52, 53, 62])
+def test_gradient_rounding_at_its_bounds(net: Network, shift: int) -> None:
+    top = 2**15 * 127 * E
+    halves = [half for half in (1 << max(shift - 1, 0), 3 << max(shift - 1, 0)) if half < top]
+    values = [sign * value + off for value in (0, top - 1, *halves) for sign in (1, -1) for off in (-1, 0, 1)]
+    found = net.apply(
+        lambda ops, x: ops.round_shift(x, ops.shift_operand(shift)), np.array(values), wide=True
+    )
+    assert found.tolist() == [rnd(value, shift) for value in values]
+
+
+def test_floor_division_of_the_loss(net: Network) -> None:
+    """Quotients just below an integer, at the largest numerators."""
+    cases = [
+        (q * d - 1, d) for d in (2 * 65536, 2 * 256 * 65536, 131073 * 2) for q in (1, 2, 3, 2**22, 2**23)
+    ]
+    numerators, denominators = np.array(cases).T
+    found = net.apply(lambda ops, n, d: ops.floor_divide(n, d), numerators, denominators, wide=True)
+    assert found.tolist() == [n // d for n, d in cases]
+
+
+def test_first_keeps_one_of_many(net: Network) -> None:
+    values = np.array([[[1, 3], [3, 3], [3, 2]], [[0, 0], [0, 0], [0, 0]]])
+
+    def first(ops: Ops, x: Any) -> Any:
+        return ops.where(ops.first(x == ops.max(x, 1), 1), x + 10, 0)
+
+    expected = [[[0, 13], [13, 0], [0, 0]], [[10, 10], [0, 0], [0, 0]]]
+    assert net.apply(first, values, wide=False).tolist() == expected
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scan_stacks_in_place(net: Network, reverse: bool) -> None:
+    def run(ops: Ops, sequence: Any) -> Any:
+        return ops.scan(
+            lambda c, x: (2 * c + x, 3 * c + x), ops.zeros_like(sequence[0]), sequence, reverse=reverse
+        )
+
+    sequence = np.array([[1, 2], [3, 4], [5, 6]])
+    expected = np.zeros((3, 2), dtype=np.int64)
+    carry = np.zeros(2, dtype=np.int64)
+    for t in [2, 1, 0] if reverse else [0, 1, 2]:
+        expected[t], carry = 3 * carry + sequence[t], 2 * carry + sequence[t]
+    assert net.apply(run, sequence, wide=True).tolist() == expected.tolist()
+
+
+def test_numpy_products_never_overflow() -> None:
+    with pytest.raises(OverflowError):
+        NumpyOps().matmul(np.array([[2**32]]), np.array([[2**31]]))
+
+
+def test_numpy_products_beyond_float64_are_int64() -> None:
+    left, right = np.array([[2**30 + 1, 1]]), np.array([[2**30 + 1], [1]])
+    assert NumpyOps().matmul(left, right).tolist() == [[(2**30 + 1) ** 2 + 1]]

@@ -1,0 +1,140 @@
+"""The self-test finds inexact kernels, and the backend then takes a slower one or gives up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from podl_tools.errors import EvaluatorUnavailableError
+from podl_tools.ml import selftest
+from podl_tools.ml.backend import Backend
+from podl_tools.ml.graph import Graph
+from podl_tools.ml.numpy_backend import NumpyNetwork, NumpyOps
+from podl_tools.ml.selftest import SelfTestError, check_network, check_vectors
+from podl_tools.program import Program, parse_program
+from tests.ml_helpers import BACKENDS, SMALL, backend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from podl_tools.ml.network import Network
+
+PROGRAM = parse_program(SMALL[1])
+
+
+class Float32Products(NumpyOps):
+    """Too narrow for errors and gradients."""
+
+    def matmul(self, left: Any, right: Any, *, turn_left: bool = False, turn_right: bool = False) -> Any:
+        left = left.T if turn_left else left
+        right = right.T if turn_right else right
+        return (left.astype(np.float32) @ right.astype(np.float32)).astype(np.int64)
+
+
+class HalvesToEven(NumpyOps):
+    """The rounding of most libraries."""
+
+    def round_shift(self, values: Any, shift: Any) -> Any:
+        return np.rint(values * 2.0**-shift).astype(np.int64)
+
+
+class WinogradLike(NumpyOps):
+    """A convolution that is off by one for large sums, as a Winograd kernel is."""
+
+    def convolve(self, images: Any, kernel: Any) -> Any:
+        found = super().convolve(images, kernel)
+        return found + (np.abs(found) > 2**17)
+
+
+class LastMaximum(NumpyOps):
+    """The tie rule of another framework."""
+
+    def first(self, mask: Any, axis: int) -> Any:
+        return np.flip(super().first(np.flip(mask, axis), axis), axis)
+
+
+class TruncatedDivision(NumpyOps):
+    def floor_divide(self, numerator: Any, denominator: Any) -> Any:
+        return (numerator // denominator) + (numerator % denominator == denominator - 1)
+
+
+def broken(ops: NumpyOps, program: Program = PROGRAM) -> Network:
+    network = NumpyNetwork(program)
+    network._ops, network._graph = ops, Graph(ops, program)
+    return network
+
+
+@pytest.mark.parametrize("ops", [Float32Products, HalvesToEven, WinogradLike, LastMaximum])
+def test_inexact_kernels_are_found(ops: type[NumpyOps]) -> None:
+    with pytest.raises(SelfTestError):
+        check_network(broken(ops()))
+
+
+@pytest.mark.parametrize("where", BACKENDS)
+@pytest.mark.parametrize("text", SMALL)
+def test_good_kernels_pass(where: str, text: str) -> None:
+    network = backend(where).network(parse_program(text))
+    first = {"numpy": "float64 BLAS", "tensorflow": "float32, native convolution"}[where]
+    assert network.kernel == first
+    assert network.device == {"numpy": "NumPy on CPU", "tensorflow": "TensorFlow on CPU"}[where]
+    assert backend(where).network(parse_program(text)) is network
+
+
+def test_backend_takes_the_next_kernel(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def candidates(_: Backend, program: Program) -> Iterator[Network]:
+        yield broken(WinogradLike(), program)
+        yield broken(Float32Products(), program)
+        yield NumpyNetwork(program, blas=False)
+
+    monkeypatch.setattr(Backend, "_candidates", candidates)
+    assert Backend("numpy").network(PROGRAM).kernel == "int64"
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "convolution" in caplog.records[0].getMessage()
+
+
+def test_backend_gives_up_rather_than_be_inexact(monkeypatch: pytest.MonkeyPatch) -> None:
+    def candidates(_: Backend, program: Program) -> Iterator[Network]:
+        yield broken(HalvesToEven(), program)
+
+    monkeypatch.setattr(Backend, "_candidates", candidates)
+    with pytest.raises(EvaluatorUnavailableError, match="no kernel") as caught:
+        Backend("numpy").network(PROGRAM)
+    assert caught.value.reason == "podl-eval-unavailable"
+
+
+def test_unknown_backend() -> None:
+    with pytest.raises(EvaluatorUnavailableError, match="tensorflow"):
+        Backend("torch")
+
+
+def test_threads_of_tensorflow_are_fixed_by_the_first_call() -> None:
+    backend("tensorflow").network(PROGRAM)
+    with pytest.raises(EvaluatorUnavailableError, match="set up differently"):
+        Backend("tensorflow", threads=2).network(PROGRAM)
+
+
+def test_vectors_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_vectors()
+    with monkeypatch.context() as patch:
+        patch.setattr(selftest, "words", lambda *_: np.zeros(4, dtype=np.uint32))
+        with pytest.raises(EvaluatorUnavailableError, match="random words"):
+            check_vectors()
+    with monkeypatch.context() as patch:
+        patch.setattr(selftest, "epoch_order", lambda *_: np.arange(10))
+        with pytest.raises(EvaluatorUnavailableError, match="order"):
+            check_vectors()
+    text = next(iter(selftest.STEP_VECTORS))
+    monkeypatch.setitem(selftest.STEP_VECTORS, text, "00" * 32)
+    with pytest.raises(EvaluatorUnavailableError, match="three training steps"):
+        check_vectors()
+
+
+@pytest.mark.parametrize(("text", "expected"), selftest.STEP_VECTORS.items())
+@pytest.mark.parametrize("where", BACKENDS)
+def test_step_vectors_on_every_backend(where: str, text: str, expected: str) -> None:
+    network = backend(where).network(parse_program(text))
+    assert selftest.vector_hash(selftest.trained_steps(network).masters) == expected
