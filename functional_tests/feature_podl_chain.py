@@ -46,7 +46,7 @@ class PodlChainTest(PodlTestFramework):
         info = node.getpodlinfo()
         assert_equal((info["phase"], info["height"], info["attempt"]), ("reveal", height, 0))
         best = current.reveal().judge().best()
-        states = {c["hash"]: (c["state"], c["count"]) for c in node.listpodlcandidates()["candidates"]}
+        states = {c["hash"]: (c["state"], c.get("count")) for c in node.listpodlcandidates()["candidates"]}
         assert_equal(states[best.disclosure.header.hash[::-1].hex()], ("valid", best.claim))
         current.finish()
         header = best.disclosure.header

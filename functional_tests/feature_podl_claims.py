@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Who wins a height: false claims, stolen hashes, ties, unlisted blocks, wrong bodies and wrong coinbases."""
 
+import time
 from dataclasses import replace
 
 import podl_framework  # noqa: F401 - sets the import path
@@ -14,6 +15,7 @@ from test_framework.util import assert_equal
 from podl_tools.block import PodlBlock, make_block
 from podl_tools.chain.data import Kind, upload
 from podl_tools.chain.template import draft_block
+from podl_tools.header import grind
 from podl_tools.reveal import Reveal
 
 
@@ -77,12 +79,13 @@ class PodlClaimsTest(PodlTestFramework):
         victim, thief = Miner(self.requester, "victim"), Miner(self.requester, "thief")
         kept = victim.commit(self.node)
         copy = thief.prepare(self.node, trained=kept.trained)
-        header = replace(copy.disclosure.header, model_hash=kept.disclosure.header.model_hash, nonce=0)
+        header = grind(replace(copy.disclosure.header, model_hash=kept.disclosure.header.model_hash), 0)
         assert_equal(client(self.node).submit_commitment(header.serialize()).status, "accepted")
         current = self.round(victim)
         current.kept = [kept]
         prev = bytes.fromhex(self.node.getbestblockhash())[::-1]
-        current.release = self.requester.release(prev, [header.hash, kept.hash])
+        moment = max(int(time.time()), header.time)
+        current.release = self.requester.release(prev, [header.hash, kept.hash], at=moment)
         self.requester.publish(current.release, self.node)
         self.requester.open_shard(current.release, self.node)
         stolen = replace(kept.disclosure, header=header)

@@ -2,6 +2,7 @@
 """A node may stop in every phase, lose its block index or its PoDL store, and goes on where it was."""
 
 import shutil
+import time
 
 import podl_framework  # noqa: F401 - sets the import path
 from podl_framework.actors import Miner, client
@@ -34,7 +35,7 @@ class PodlRestartTest(PodlTestFramework):
             self.start_node(0, self.podl_args())
         else:
             self.restart_node(0, self.podl_args())
-        self.wait_until(lambda: self.state() == before)
+        assert_equal(self.state(), before)
 
     def state(self):
         self.node.syncpodl()
@@ -52,7 +53,10 @@ class PodlRestartTest(PodlTestFramework):
         current.commit()
         self.restart(kill=kill)
         prev = bytes.fromhex(self.node.getbestblockhash())[::-1]
-        current.release = self.requester.release(prev, [kept.hash for kept in current.kept])
+        times = [kept.disclosure.header.time for kept in current.kept]
+        current.release = self.requester.release(
+            prev, [k.hash for k in current.kept], at=max(int(time.time()), *times)
+        )
         self.requester.publish(current.release, self.node)
         self.restart(kill=kill)
         self.requester.open_shard(current.release, self.node)
@@ -60,7 +64,7 @@ class PodlRestartTest(PodlTestFramework):
         for miner, kept in zip(self.miners, current.kept, strict=True):
             reveal = miner.reveal(kept, current.release)
             current.reveals.append(reveal)
-            assert_equal(client(self.node).submit_reveal(reveal.serialize()).status, "accepted")
+            assert_equal(str(client(self.node).submit_reveal(reveal.serialize())), "accepted")
         self.restart(kill=kill)
         for miner, kept in zip(self.miners, current.kept, strict=True):
             miner.upload(self.node, kept)

@@ -136,7 +136,7 @@ class ZmqPodlTest(PodlTestFramework):
         shown = kept.hash[::-1]
         current.close()
         reveal = miner.reveal(kept, current.release)
-        assert_equal(client(node).submit_reveal(reveal.serialize()).status, "accepted")
+        assert_equal(str(client(node).submit_reveal(reveal.serialize())), "accepted")
         topics = [("podlcommitment", shown), ("podlentry", current.release.id), ("podlcandidate", shown)]
         for subscriber in subscribers:
             for topic in topics:
@@ -203,9 +203,8 @@ class ZmqPodlTest(PodlTestFramework):
         podl = f"-zmqpubpodl={self.address}"
         self.refuse_start([podl, podl], cannot)
         self.refuse_start([podl, f"-zmqpubhashblock={self.address}"], cannot)
-        self.refuse_start(
-            ["-zmqpubpodl=tcp://127.0.0.1:65536"], "Error: Invalid port specified in -zmqpubpodl"
-        )
+        self.refuse_start(["-zmqpubpodl=127.0.0.1:65536"], "Error: Invalid port specified in -zmqpubpodl")
+        self.refuse_start(["-zmqpubpodl=tcp://127.0.0.1:65536"], cannot)
         self.refuse_start(["-zmqpubpodl=nothing://127.0.0.1:28332"], cannot)
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))

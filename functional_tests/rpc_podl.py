@@ -49,14 +49,14 @@ class RpcPodlTest(BadInputTest):
         """Use one node with PoDL and one without."""
         self.num_nodes = 2
 
-    def setup_network(self) -> None:
-        """Leave the nodes apart: they follow different chains."""
-        self.setup_nodes()
-
     def setup_nodes(self) -> None:
         """Give PoDL's options to node 0 only."""
         self.add_nodes(2, [self.podl_args(), []])
         self.start_nodes()
+
+    def run_test(self) -> None:
+        """Compare the node before and after bad input."""
+        self.compare()
 
     def check_input(self) -> None:
         """Call everything badly."""

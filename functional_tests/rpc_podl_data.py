@@ -2,14 +2,15 @@
 """Bad input of the RPCs for data objects, verdicts and audits.
 
 Wrong JSON types, wrong lengths, values out of range: every call must end in the documented error or in a
-named reason, and afterwards the node's state must be what it was. The blocks of the active chain are the only
-objects that this node holds; getpodldata must give them piece by piece.
+named reason, and afterwards the node's state must be what it was. One height is played before, so that
+getpodldata has an object of each kind to give piece by piece.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from podl_framework.actors import Miner
 from podl_framework.bad_input import (
     DESERIALIZATION_ERROR,
     INVALID_PARAMETER,
@@ -18,6 +19,7 @@ from podl_framework.bad_input import (
     UNKNOWN_HASH,
     BadInputTest,
 )
+from podl_framework.rounds import Round
 from test_framework.util import assert_equal
 
 NULL_HASH = "00" * 32
@@ -40,12 +42,59 @@ AUDIT = {"blockhash": UNKNOWN_HASH, "result": "replayed", "auditor": "a1"}
 class RpcPodlDataTest(BadInputTest):
     """Bad input of the RPCs for data objects, verdicts and audits."""
 
+    def set_test_params(self) -> None:
+        """Use one node."""
+        self.num_nodes = 1
+
+    def run_test(self) -> None:
+        """Compare the node before and after bad input."""
+        self.compare()
+
+    def prepare(self) -> None:
+        """Play a height, so that the node holds one object of each kind."""
+        node, miner = self.nodes[0], Miner(self.requester, "first")
+        current = Round(self.requester, node, [miner]).commit().close().reveal().judge()
+        current.finish()
+        kept = current.kept[0]
+        assert_equal(node.getbestblockhash(), kept.hash_hex)
+        trained = kept.trained
+        self.objects = {
+            "body": (kept.hash_hex, kept.block),
+            "weights": (trained.weights_root.hex(), trained.weights),
+            "model": (trained.model_root.hex(), trained.model),
+            "shard": (current.release.body.test_root.hex(), self.requester.shard_data(current.release)),
+        }
+
     def check_input(self) -> None:
         """Call everything badly."""
+        self.check_decoded()
         self.check_submit_data()
         self.check_get_data()
         self.check_verdicts()
         self.check_audits()
+
+    def check_decoded(self) -> None:
+        """Compare the decoded entries of the played height with the signed ones."""
+        self.log.info("getpodlschedule decodes release and final")
+        shown = self.nodes[0].getpodlschedule(1, 2, 1)
+        assert_equal(
+            (shown["total"], [entry["type"] for entry in shown["entries"]]), (3, ["release", "final"])
+        )
+        for shown_entry, entry in zip(shown["entries"], self.requester.log.entries[1:], strict=True):
+            assert_equal(shown_entry["id"], entry.id.hex())
+            assert_equal(shown_entry["prev_entry_id"], entry.prev.hex())
+            assert_equal(shown_entry["signature"], entry.signature.hex())
+        release, final = shown["entries"]
+        block = self.objects["body"][0]
+        assert_equal((release["height"], release["attempt"], release["list"]), (self.podl_height, 0, [block]))
+        assert_equal(release["test_root"], self.objects["shard"][0])
+        assert_equal(
+            (final["height"], final["blockhash"], final["replayed"]), (self.podl_height, block, True)
+        )
+        assert_equal(final["header"], self.nodes[0].getblockheader(block, False))
+        assert_equal(final["opening"]["model_root"], self.objects["model"][0])
+        assert_equal(final["recipe"]["parent"], NULL_HASH)
+        assert_equal(final["skipped"], [])
 
     def check_object_arguments(self, method: str, rest: list[Any]) -> None:
         """Kind and hash, which both data methods have."""
@@ -123,15 +172,25 @@ class RpcPodlDataTest(BadInputTest):
         for kind in KINDS:
             for unknown in (UNKNOWN_HASH, NULL_HASH):
                 self.refused(NOT_FOUND, method, kind, unknown, message="podl-data-missing")
-        self.log.info("A block of the active chain is a body that the node holds")
-        tip = self.nodes[0].getbestblockhash()
-        block = bytes.fromhex(self.nodes[0].getblock(tip, 0))
-        whole = self.nodes[0].getpodldata("body", tip)
-        assert_equal(whole, {"size": len(block), "offset": 0, "hex": block.hex()})
-        assert_equal(self.nodes[0].getpodldata("body", tip, 80, 3)["hex"], block[80:83].hex())
-        assert_equal(self.nodes[0].getpodldata("body", tip, len(block))["hex"], "")
-        self.refused(INVALID_PARAMETER, method, "body", tip, len(block) + 1, message="beyond the end")
-        self.refused(NOT_FOUND, method, "model", tip, message="podl-data-missing")
+        self.log.info("An ordinary block is no body: no final names it")
+        for kind in KINDS:
+            self.refused(NOT_FOUND, method, kind, self.nodes[0].getblockhash(1), message="podl-data-missing")
+        self.log.info("What the played height left, piece by piece")
+        for kind, (name, data) in self.objects.items():
+            self.check_pieces(kind, name, data)
+
+    def check_pieces(self, kind: str, name: str, data: bytes) -> None:
+        """Read an object in several ways."""
+        method, node = "getpodldata", self.nodes[0]
+        assert_equal(node.getpodldata(kind, name), {"size": len(data), "offset": 0, "hex": data.hex()})
+        assert_equal(node.getpodldata(kind, name, 3, 2)["hex"], data[3:5].hex())
+        assert_equal(node.getpodldata(kind, name, len(data) - 1, MAX_PIECE)["hex"], data[-1:].hex())
+        assert_equal(node.getpodldata(kind, name, len(data))["hex"], "")
+        self.refused(INVALID_PARAMETER, method, kind, name, len(data) + 1, message="beyond the end")
+        other = KINDS[KINDS.index(kind) - 1]
+        self.refused(NOT_FOUND, method, other, name, message="podl-data-missing")
+        result = node.submitpodldata(kind, name, len(data), 0, data.hex())
+        assert_equal((result["received"], result["complete"]), (len(data), True))
 
     def check_verdicts(self) -> None:
         """Fields of submitpodlverdict."""
@@ -198,6 +257,20 @@ class RpcPodlDataTest(BadInputTest):
         assert result["status"] in ("refused", "later"), result
         assert result["reason"].startswith("podl-")
         assert_equal(self.nodes[0].getpodlaudit(UNKNOWN_HASH), {"blockhash": UNKNOWN_HASH, "reports": []})
+        self.check_reports(self.objects["body"][0])
+
+    def check_reports(self, block: str) -> None:
+        """Report on a block twice; the later report of an auditor stands."""
+        self.log.info("The latest report of each auditor stands")
+        node = self.nodes[0]
+        first = {"auditor": "a1", "result": "replayed"}
+        second = {"auditor": "a2", "result": "not replayable"}
+        third = {"auditor": "a1", "result": "mismatch", "epoch": 1}
+        for report in (first, second, third):
+            assert_equal(node.submitpodlaudit({"blockhash": block, **report}), {"status": "accepted"})
+        shown = node.getpodlaudit(block)
+        assert_equal(shown["blockhash"], block)
+        assert_equal(sorted(shown["reports"], key=lambda report: report["auditor"]), [third, second])
 
 
 if __name__ == "__main__":

@@ -69,6 +69,9 @@ class PodlBlock(CBlock):  # type: ignore[misc]  # python-bitcoinlib has no types
 
     def __init__(self, header: Header, vtx: Sequence[CTransaction]) -> None:
         super().__init__(**_arguments(header), vtx=vtx)
+        # CBlock fills in a null Merkle root.
+        if self.hashMerkleRoot != header.merkle_root:
+            raise CheckBlockError("hashMerkleRoot is null")
         object.__setattr__(self, "hashModel", header.model_hash)
 
     @property
@@ -129,7 +132,9 @@ def parse_block(data: bytes) -> PodlBlock:
 
     """
     try:
-        block = PodlBlock.deserialize(data)
+        block: PodlBlock = PodlBlock.deserialize(data)
     except (SerializationError, CheckBlockError, ValueError) as error:
         raise RejectError("podl-body-mismatch", f"no PoDL block: {error}") from None
-    return make_block(block.header, block.vtx)
+    if not block.vtx or block.serialize() != data:
+        raise RejectError("podl-body-mismatch", "no transactions, or not the one canonical encoding")
+    return block

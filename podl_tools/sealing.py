@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from podl_tools.constants import ARITHMETIC_VERSION
 from podl_tools.dataset import check_disjoint, serialize_examples, shard_commitment
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from podl_tools.program import Program
 
 __all__ = ["SealedShard", "SealedTask", "TaskOptions", "seal_task"]
+
+_MIN_SECRET: Final = 16
 
 
 @dataclass(frozen=True)
@@ -144,13 +146,20 @@ def seal_task(
     Raises
     ------
     RejectError
-        `podl-data-shape`: no shards, or of another shape; `podl-data-overlap`: a sample is in two parts;
+        `podl-data-shape`: no shards, or of another shape; `podl-key`: the secret is too short;
+        `podl-shard-label`: a label is no class; `podl-data-overlap`: a sample is in two parts;
         `podl-task-range` or `podl-task-budget`: no node would take this task.
 
     """
     shape = training.samples.shape[1:]
     if not shards or not programs or any(shard.samples.shape[1:] != shape for shard in shards):
         raise RejectError("podl-data-shape", f"expected programs, and shards with samples of shape {shape}")
+    if len(secret) < _MIN_SECRET:
+        raise RejectError("podl-key", f"the secret needs {_MIN_SECRET} bytes, received {len(secret)}")
+    classes = programs[0].classes
+    for part in (training, *shards):
+        if part.labels.max(initial=0) >= classes:
+            raise RejectError("podl-shard-label", f"labels must be below {classes}")
     check_disjoint([("training set", training), *((f"shard {at}", part) for at, part in enumerate(shards))])
     sealed = tuple(
         SealedShard(serialize_examples(part), len(part), _salt(secret, at)) for at, part in enumerate(shards)
@@ -162,7 +171,7 @@ def seal_task(
         training_root=data_root(data),
         training_n=len(training),
         dims=tuple(shape),
-        classes=programs[0].classes,
+        classes=classes,
         programs=tuple(program.serialize() for program in programs),
         n_shards=len(sealed),
         shard_list_root=tree_root([shard.commitment for shard in sealed]),

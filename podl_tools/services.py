@@ -22,6 +22,10 @@ _LOGGER = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = 5.0
 
 
+class StoppedError(ToolError):
+    """The user ended the program in the middle of long work; nothing is wrong."""
+
+
 class Wakeup:
     """
     Lets signal handlers and worker threads interrupt a wait.
@@ -106,6 +110,8 @@ def run_service(body: Callable[[Wakeup], None]) -> int:
     try:
         with stop_on_signals(wakeup):
             body(wakeup)
+    except StoppedError:
+        return 0
     except PodlError as error:
         sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
         return error.exit_code if isinstance(error, ToolError) else EXIT_UNEXPECTED

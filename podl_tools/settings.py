@@ -63,7 +63,7 @@ class ServiceCommand(click.Command):
         arguments = [_double_dash(argument) for argument in args]
         ctx.auto_envvar_prefix = self._prefix
         given, _, _ = self.make_parser(ctx).parse_args(args=list(arguments))
-        if not given.get("help"):
+        if not set(self.get_help_option_names(ctx)) & set(arguments):
             self._refuse_unknown_environment()
             if self._reads_file:
                 ctx.default_map = self._read_file(given)

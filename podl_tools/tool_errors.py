@@ -17,8 +17,7 @@ Errors of the programs around a node; each knows its exit code and explains itse
     │       └── DataMissingError       the node does not hold the bytes
     ├── PodlInactiveError           7  the node runs without proof of deep learning
     ├── TransferError               8  bytes could not be fetched from any mirror
-    ├── RefusedError                9  the node refused what must not be refused
-    └── ShardsUsedUpError          10  the requester has no sealed shard left
+    └── RefusedError                9  the node refused what must not be refused
 """
 
 from __future__ import annotations
@@ -126,9 +125,3 @@ class RefusedError(ToolError):
     """The node refused something that this program alone is responsible for."""
 
     exit_code = 9
-
-
-class ShardsUsedUpError(ToolError):
-    """Every sealed shard has been opened; the task is over."""
-
-    exit_code = 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def config_text(config: NodeConfig) -> str:
         "discover=0",
         "fallbackfee=0.0001",
         "debug=podl",
+        "logtimemicros=1",
         f"rpcauth={rpcauth('validator', config.validator_password)}",
         f"rpcwhitelist=validator:{VALIDATOR_RPCS}",
         "rpcwhitelistdefault=0",
@@ -76,16 +78,16 @@ def config_text(config: NodeConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def make_node(config: NodeConfig) -> Process:
-    """Write the configuration and return the process, not yet started."""
+def make_node(config: NodeConfig, log: Path) -> Process:
+    """Write the configuration and return the process, not yet started; its debug log goes to ``log``."""
     config.datadir.mkdir(parents=True, exist_ok=True)
     conf = config.datadir / "bitcoin.conf"
+    conf.touch(mode=0o600)
     conf.write_text(config_text(config), encoding="utf-8")
-    conf.chmod(0o600)
-    command = [str(config.binaries / "bitcoind"), f"-datadir={config.datadir}", "-printtoconsole=0"]
-    return Process(config.name, command, config.datadir / "stdout.log")
+    command = [str(config.binaries / "bitcoind"), f"-datadir={config.datadir}", "-printtoconsole"]
+    return Process(config.name, [*command, "-nodebuglogfile"], log)
 
 
-def cli_command(config: NodeConfig) -> list[str]:
-    """Return the bitcoin-cli command line that talks to the node."""
-    return [str(config.binaries / "bitcoin-cli"), f"-datadir={config.datadir}"]
+def cli_command(config: NodeConfig) -> str:
+    """Return the bitcoin-cli command line that talks to the node, for a shell."""
+    return shlex.join([str(config.binaries / "bitcoin-cli"), f"-datadir={config.datadir}"])

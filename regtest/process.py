@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import psutil
+
+from regtest.errors import DemoError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 STOP_SECONDS = 30
 
 
-class ProcessDiedError(Exception):
+class ProcessDiedError(DemoError):
     """A process of the network ended by itself; the message holds the end of its log."""
 
 
@@ -38,12 +39,15 @@ class Process:
         self.command = list(command)
         self.log = log
         self.peak_rss = 0
-        self._child: subprocess.Popen[bytes] | None = None
+        self.child: psutil.Popen | None = None
 
     def start(self) -> None:
-        """Start the process; its output is appended to the log."""
+        """Start the process; its output is appended to the log.
+
+        A session of its own keeps a terminal's Ctrl-C away from it: the network is stopped in order.
+        """
         with self.log.open("ab") as output:
-            self._child = subprocess.Popen(  # noqa: S603 - the command is built by this package
+            self.child = psutil.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -51,16 +55,11 @@ class Process:
                 start_new_session=True,
             )
 
-    @property
-    def running(self) -> bool:
-        """Whether the process is alive."""
-        return self._child is not None and self._child.poll() is None
-
     def check(self) -> None:
         """Raise ProcessDiedError if the process has ended by itself."""
-        if self._child is not None and self._child.poll() is not None:
+        if self.child is not None and self.child.poll() is not None:
             raise ProcessDiedError(
-                f"{self.name} ended with code {self._child.returncode}; end of {self.log}:\n{self.tail()}"
+                f"{self.name} ended with code {self.child.returncode}; end of {self.log}:\n{self.tail()}"
             )
 
     def tail(self, lines: int = 15) -> str:
@@ -71,20 +70,25 @@ class Process:
 
     def sample_memory(self) -> int:
         """Return the largest resident memory seen so far, bytes; call it now and then."""
-        if self._child is not None and self.running:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                self.peak_rss = max(self.peak_rss, psutil.Process(self._child.pid).memory_info().rss)
+        if self.child is not None:
+            with contextlib.suppress(psutil.Error):
+                self.peak_rss = max(self.peak_rss, self.child.memory_info().rss)
         return self.peak_rss
 
-    def stop(self) -> int | None:
-        """Send SIGTERM, kill after 30 s; return the exit code, None if the process never ran."""
-        if self._child is None:
-            return None
-        if self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM)
-            try:
-                self._child.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
-        return self._child.returncode
+    def stop(self) -> None:
+        """Stop the process as `stop_processes` does; it may be started again."""
+        if self.child is not None:
+            stop_processes([self.child])
+            self.child = None
+
+
+def stop_processes(processes: Sequence[psutil.Process]) -> None:
+    """Send SIGTERM to all at once, wait at most 30 s, kill what is left."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, STOP_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, STOP_SECONDS)

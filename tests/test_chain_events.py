@@ -45,8 +45,8 @@ def test_anything_else_is_no_event(parts: list[bytes]) -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [[], frames(1)[:2], [*frames(1), b""], frames(1, b"hashblock"), frames(1, body=BODY[:31]), frames(1)[:2] + [b"1"],
-     frames(1, b"podlverdict"), frames(1, b"\xff\xfe")],
+    [[], frames(1)[:2], [*frames(1), b""], frames(1, b"hashblock"), frames(1, body=BODY[:31]),
+     [*frames(1)[:2], b"1"], frames(1, b"podlverdict"), frames(1, b"\xff\xfe")],
 )  # fmt: skip
 def test_malformed(parts: list[bytes]) -> None:
     assert parse_event(parts) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 from contextlib import contextmanager
@@ -104,7 +105,10 @@ def test_call_sends_method_parameters_and_login() -> None:
         (reply(error={"code": -28, "message": "Loading block index"}, status=500), NodeWarmupError),
         (reply(error={"code": -32601, "message": "Method not found"}, status=404), PodlInactiveError),
         (
-            reply(error={"code": -1, "message": "Proof of deep learning is not active on this chain"}, status=500),
+            reply(
+                error={"code": -1, "message": "Proof of deep learning is not active on this chain"},
+                status=500,
+            ),
             PodlInactiveError,
         ),
         (reply(error={"code": -5, "message": "podl-data-missing"}, status=500), DataMissingError),
@@ -143,7 +147,7 @@ def test_slow_node_is_not_waited_for_forever() -> None:
         return 200, b"{}"
 
     with node_answering(answer) as url:
-        with pytest.raises(NodeUnreachableError, match="did not answer in 0.2 s"):
+        with pytest.raises(NodeUnreachableError, match=r"did not answer in 0\.2 s"):
             HttpTransport(url, LOGIN, 0.2).call("getpodlinfo")
         release.set()
 
@@ -181,7 +185,9 @@ def test_info() -> None:
 
 def test_submissions() -> None:
     assert Submission.read(Fields("x", {"status": "duplicate", "id": "00"})).held
-    later = Submission.read(Fields("x", {"status": "later", "reason": "podl-commit-full", "detail": "64 held"}))
+    later = Submission.read(
+        Fields("x", {"status": "later", "reason": "podl-commit-full", "detail": "64 held"})
+    )
     assert (later.held, later.refused, str(later)) == (False, False, "later (podl-commit-full: 64 held)")
     assert str(Submission("refused", "podl-reveal-sig")) == "refused (podl-reveal-sig)"
     with pytest.raises(NodeAnswerError):
@@ -189,19 +195,23 @@ def test_submissions() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=70) | st.sampled_from(["00" * 32, "", "commit"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(INFO)), inner, max_size=14),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=70)
+    | st.sampled_from(["00" * 32, "", "commit"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(INFO)), inner, max_size=14)
+    ),
     max_leaves=20,
 )
 
 
-@given(JSON)
-def test_any_answer_is_read_or_named(value: Any) -> None:
-    for read in (Info.read, Submission.read, Candidates.read, Commitments.read):
-        try:
-            read(Fields("method", value))
-        except NodeAnswerError:
-            continue
+@pytest.mark.parametrize("read", [Info.read, Submission.read, Candidates.read, Commitments.read])
+@given(value=JSON)
+def test_any_answer_is_read_or_named(read: Callable[[Fields], object], value: Any) -> None:
+    with contextlib.suppress(NodeAnswerError):
+        read(Fields("method", value))
 
 
 @pytest.mark.parametrize("name", sorted(set(INFO) - {"attempt", "release_id", "prev"}))

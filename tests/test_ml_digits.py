@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from podl_tools.digits import load_digits_split
-from podl_tools.examples import Examples
 from podl_tools.ml.evaluation import evaluate
 from podl_tools.ml.model import vector_hash, weight_bytes
 from podl_tools.ml.state import initial_masters
 from podl_tools.ml.training import Hyperparameters, Training, train
 from podl_tools.program import parse_program
 from tests.ml_helpers import BACKENDS, backend
+
+if TYPE_CHECKING:
+    from podl_tools.examples import Examples
 
 CNN = "input 8x8x1, conv2d 3x3x16, {0} 2, conv2d 3x3x32, {0} 2, flatten, dense 64, output 10"
 NETS = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from podl_tools.ml.network import Network
 
 B, K = 1, 5  # batches of two, rate 2**-5
-relaxed = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def integers(top: int, usual: int) -> st.SearchStrategy[int]:

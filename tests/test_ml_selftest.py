@@ -11,8 +11,9 @@ from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.ml import selftest
 from podl_tools.ml.backend import Backend
 from podl_tools.ml.graph import Graph
+from podl_tools.ml.model import vector_hash
 from podl_tools.ml.numpy_backend import NumpyNetwork, NumpyOps
-from podl_tools.ml.selftest import SelfTestError, check_network, check_vectors
+from podl_tools.ml.selftest import SelfTestError, check_kernel, check_program, check_vectors
 from podl_tools.program import Program, parse_program
 from tests.ml_helpers import BACKENDS, SMALL, backend
 
@@ -55,9 +56,18 @@ class LastMaximum(NumpyOps):
         return np.flip(super().first(np.flip(mask, axis), axis), axis)
 
 
-class TruncatedDivision(NumpyOps):
+class RoundedDivision(NumpyOps):
+    """A float32 quotient."""
+
     def floor_divide(self, numerator: Any, denominator: Any) -> Any:
-        return (numerator // denominator) + (numerator % denominator == denominator - 1)
+        return np.floor(numerator.astype(np.float32) / denominator.astype(np.float32)).astype(np.int64)
+
+
+class OffByOneStep(NumpyOps):
+    """Right in every product, wrong in the loss."""
+
+    def one_hot(self, labels: Any, classes: int) -> Any:
+        return super().one_hot(labels, classes)[:, ::-1]
 
 
 def broken(ops: NumpyOps, program: Program = PROGRAM) -> Network:
@@ -66,10 +76,16 @@ def broken(ops: NumpyOps, program: Program = PROGRAM) -> Network:
     return network
 
 
-@pytest.mark.parametrize("ops", [Float32Products, HalvesToEven, WinogradLike, LastMaximum])
+@pytest.mark.parametrize("ops", [Float32Products, HalvesToEven, LastMaximum, RoundedDivision])
 def test_inexact_kernels_are_found(ops: type[NumpyOps]) -> None:
     with pytest.raises(SelfTestError):
-        check_network(broken(ops()))
+        check_kernel(broken(ops()))
+
+
+@pytest.mark.parametrize("ops", [WinogradLike, HalvesToEven, OffByOneStep])
+def test_inexact_programs_are_found(ops: type[NumpyOps]) -> None:
+    with pytest.raises(SelfTestError):
+        check_program(broken(ops()))
 
 
 @pytest.mark.parametrize("where", BACKENDS)
@@ -137,4 +153,4 @@ def test_vectors_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("where", BACKENDS)
 def test_step_vectors_on_every_backend(where: str, text: str, expected: str) -> None:
     network = backend(where).network(parse_program(text))
-    assert selftest.vector_hash(selftest.trained_steps(network).masters) == expected
+    assert vector_hash(selftest.trained_steps(network).masters) == expected

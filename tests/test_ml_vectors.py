@@ -25,7 +25,7 @@ PATH = Path(__file__).parent.parent / "vectors" / "arithmetic.json"
 VECTORS: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
 
 
-def named(section: str) -> Any:
+def named(section: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", [pytest.param(row, id=row["case"]) for row in VECTORS[section]])
 
 

@@ -16,6 +16,8 @@ from podl_tools.schedule import earliest_final, earliest_release
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from podl_tools.sealing import SealedTask
+
 
 def build() -> Json:
     """Every rule of an entry's place and content, each in a log that obeys all others."""
@@ -205,7 +207,8 @@ def _shards_used_up() -> Scenario:
 def _later_tasks() -> Scenario:
     play = Scenario("later tasks")
     play.start()
-    second = sealed_task("second", FIRST_HEIGHT + 2)
+    second = sealed_task("second", FIRST_HEIGHT + 3)
+    third = sealed_task("third", FIRST_HEIGHT + 10).task
     disclosure = play.disclosure("height 101")
     play.release([disclosure], "release 101")
     time = play.schedule.entries[-1].time
@@ -222,26 +225,30 @@ def _later_tasks() -> Scenario:
     refuse("podl-task-budget", "too slow", evaluation_rate=1)
     refuse("podl-task-conflict", "another key", requester_key=key("other").public)
     refuse("podl-task-conflict", "shorter reveal", min_reveal=19)
-    play.accept("second task for 103", play.entry(second.task, time))
-    third = sealed_task("third", FIRST_HEIGHT + 10).task
+    play.accept("second task for 104", play.entry(second.task, time))
     play.refuse("podl-entry-grammar", "third task behind the second", play.entry(third, time))
     play.play_round("height 102, still the first task")
-
-    disclosure = play.disclosure("height 103, the second task")
-    body = play.release_body([disclosure])
-    at = earliest_release(play.schedule)
-    third_shard = replace(body, shard_index=2)
-    play.refuse("podl-release-shard-order", "shards counted on", play.entry(third_shard, at))
-    play.refuse("podl-release-shard-root", "first shard of the first task", play.entry(body, at))
-    play.sealed = second
-    play.release([disclosure], "first shard of the second task")
-    play.final(disclosure, case="final 103")
-    time = play.schedule.entries[-1].time
-    play.accept("third task for 111", play.entry(third, time))
-    play.play_round("height 104")
+    early = play.entry(third, play.schedule.entries[-1].time)
+    play.refuse("podl-task-conflict", "third task while the second is pending", early)
+    play.play_round("height 103, still the first task")
+    play.accept("third task for 111", play.entry(third, play.schedule.entries[-1].time))
+    _first_round_of(play, second)
     fourth = play.entry(replace(third, first_height=FIRST_HEIGHT + 11), play.schedule.entries[-1].time)
     play.refuse("podl-task-conflict", "fourth task while the third is pending", fourth)
     return play
+
+
+def _first_round_of(play: Scenario, second: SealedTask) -> None:
+    """Play the first height of a later task, whose shards are counted from 0."""
+    disclosure = play.disclosure("height 104, the second task")
+    body = play.release_body([disclosure])
+    time = earliest_release(play.schedule)
+    counted_on = replace(body, shard_index=3)
+    play.refuse("podl-release-shard-order", "shards counted on", play.entry(counted_on, time))
+    play.refuse("podl-release-shard-root", "first shard of the first task", play.entry(body, time))
+    play.sealed = second
+    play.release([disclosure], "first shard of the second task")
+    play.final(disclosure, case="final 104")
 
 
 def _contradiction(play: Scenario, index: int) -> Entry:

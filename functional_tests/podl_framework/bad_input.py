@@ -20,20 +20,28 @@ UNKNOWN_HASH = "ab" * 32
 class BadInputTest(PodlTestFramework):
     """A node whose state must be the same after any amount of bad input.
 
-    A subclass gives bad input in ``check_input``.
+    A subclass gives bad input in ``check_input``, and calls ``compare`` in ``run_test``.
     """
 
     def set_test_params(self) -> None:
         """Use one node."""
         self.num_nodes = 1
 
+    def prepare(self) -> None:
+        """Bring the node where bad input is to meet it."""
+
     def check_input(self) -> None:
         """Call the node badly."""
         raise NotImplementedError
 
     def run_test(self) -> None:
+        """Leave this to the subclass: Core's framework insists on it."""
+        raise NotImplementedError
+
+    def compare(self) -> None:
         """Compare the node's state before and after."""
         self.mine_to_podl()
+        self.prepare()
         before = self.state()
         self.check_input()
         assert self.nodes[0].syncpodl() is None

@@ -133,3 +133,31 @@ def obtain_shard(node: Node, fetcher: Fetcher, root: bytes, size: int) -> bytes:
         )
     fetcher.keep(root, data)
     return data
+
+
+def obtain_model(node: Node, fetcher: Fetcher, root: bytes, size: int) -> bytes:
+    """
+    Get the model bytes of an earlier final, from the cache or the node.
+
+    Parameters
+    ----------
+    node
+        Asked when the cache does not have it.
+    fetcher
+        Cache.
+    root, size
+        The model's root and its exact length in bytes.
+
+    Raises
+    ------
+    DataMissingError
+        The node does not hold it.
+    TransferError
+        The node gave other bytes.
+
+    """
+    data = fetcher.cached(root, size)
+    if data is None:
+        data = download(node, Kind.MODEL, root, size)
+        fetcher.keep(root, data)
+    return data

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.ml.numpy_backend import NumpyNetwork
-from podl_tools.ml.selftest import SelfTestError, check_network, check_vectors
+from podl_tools.ml.selftest import SelfTestError, check_kernel, check_program, check_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,7 @@ class Backend:
         self.name = name
         self._threads = threads
         self._networks: dict[Program, Network] = {}
+        self._exact_kernels: set[str] = set()
         threadpool_limits(threads, user_api="blas")
         check_vectors()
 
@@ -65,9 +66,20 @@ class Backend:
 
     def _select(self, program: Program) -> Network:
         for network in self._candidates(program):
-            if _passes(network):
+            if self._passes(network):
                 return network
         raise EvaluatorUnavailableError("no kernel of this machine computes exactly")
+
+    def _passes(self, network: Network) -> bool:
+        try:
+            if network.kernel not in self._exact_kernels:
+                check_kernel(network)
+                self._exact_kernels.add(network.kernel)
+            check_program(network)
+        except SelfTestError as error:
+            _log.warning("%s, %s: %s; trying a slower kernel", network.device, network.kernel, error)
+            return False
+        return True
 
     def _candidates(self, program: Program) -> Iterator[Network]:
         if self.name == "tensorflow":
@@ -78,12 +90,3 @@ class Backend:
                 yield tensorflow_backend.TensorFlowNetwork(program, device, kernel)
         yield NumpyNetwork(program)
         yield NumpyNetwork(program, blas=False)
-
-
-def _passes(network: Network) -> bool:
-    try:
-        check_network(network)
-    except SelfTestError as error:
-        _log.warning("%s, %s: %s; trying a slower kernel", network.device, network.kernel, error)
-        return False
-    return True

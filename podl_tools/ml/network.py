@@ -60,7 +60,7 @@ class Network(ABC):
 
         """
         prepared = [self.load(matrix) for matrix in weights]
-        flat = samples.reshape(len(samples), -1)
+        flat = samples.reshape(len(samples), self.program.sample_size)
         chunk = self._chunk()
         parts = [
             self.chunk_logits(prepared, flat[start : start + chunk]) for start in range(0, len(flat), chunk)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from podl_tools.ml.ops import Ops, Tensor
     from podl_tools.ml.state import State
 
+    _Expression = Callable[..., Tensor]
+
 _SEED: Final = b"self-test"
 _STEPS: Final = 3
 _RATE_SHIFT: Final = 5
@@ -72,9 +74,9 @@ def check_vectors() -> None:
             raise EvaluatorUnavailableError(f"three training steps differ from the published model: {text}")
 
 
-def check_network(network: Network) -> None:
+def check_kernel(network: Network) -> None:
     """
-    Compare `network` with int64 arithmetic.
+    Compare the operations that no program changes with int64 arithmetic.
 
     Raises
     ------
@@ -84,8 +86,28 @@ def check_network(network: Network) -> None:
     """
     referee = NumpyNetwork(network.program, blas=False)
     _check_products(network, referee)
-    _check_convolutions(network, referee)
     _check_rounding(network)
+    ties = np.array([[3, 7, 7, 0, 7], [2, 2, 2, 2, 2]])
+    _compare("first maximum", network, referee, _first_maximum, ties, wide=False)
+    divisors = np.array([2 * 65536, 2 * 65537, 2 * 256 * 65536])
+    below = np.array([1, 2, (1 << 23) - 1])[:, None] * divisors - 1
+    _compare(
+        "division", network, referee, _quotient, below, np.broadcast_to(divisors, below.shape), wide=True
+    )
+
+
+def check_program(network: Network) -> None:
+    """
+    Compare the program's convolutions and three training steps with int64 arithmetic.
+
+    Raises
+    ------
+    SelfTestError
+        Names the first operation that is not exact.
+
+    """
+    referee = NumpyNetwork(network.program, blas=False)
+    _check_convolutions(network, referee)
     if not trained_steps(network).same(trained_steps(referee)):
         raise SelfTestError("three training steps differ")
 
@@ -112,7 +134,7 @@ def _compare(
     what: str,
     network: Network,
     referee: Network,
-    function: Callable[..., Tensor],
+    function: _Expression,
     *operands: NDArray[np.int64],
     wide: bool,
 ) -> None:
@@ -123,28 +145,38 @@ def _compare(
 
 def _check_products(network: Network, referee: Network) -> None:
     """Forward, backward and gradient products at their largest, with equal and with drawn signs."""
-    outputs = max(plan.columns for plan in network.program.weights)
-    shapes = (
-        ("forward product", (16, MAX_FAN_IN), (MAX_FAN_IN, 16), ACTIVATION_MAX, False),
-        ("input error", (2, outputs), (outputs, 16), ERROR_MAX, True),
-        ("gradient", (4, MAX_GRADIENT_TERMS), (MAX_GRADIENT_TERMS, 4), ERROR_MAX, True),
+    terms = MAX_GRADIENT_TERMS
+    shapes: tuple[tuple[str, _Expression, tuple[int, int], tuple[int, int], int], ...] = (
+        ("forward product", _forward_product, (16, MAX_FAN_IN), (MAX_FAN_IN, 16), ACTIVATION_MAX),
+        ("input error", _input_error, (4, terms), (4, terms), ERROR_MAX),
+        ("gradient", _gradient, (terms, 4), (terms, 4), ERROR_MAX),
     )
-    for what, left, right, largest, wide in shapes:
-        _compare(
-            what,
-            network,
-            referee,
-            _product,
-            np.full(left, largest),
-            np.full(right, ACTIVATION_MAX),
-            wide=wide,
-        )
+    for what, function, left, right, largest in shapes:
+        wide = largest == ERROR_MAX
+        top = np.full(left, largest), np.full(right, ACTIVATION_MAX)
+        _compare(what, network, referee, function, *top, wide=wide)
         drawn = _signs("left", left, largest), _signs("right", right, ACTIVATION_MAX)
-        _compare(what, network, referee, _product, *drawn, wide=wide)
+        _compare(what, network, referee, function, *drawn, wide=wide)
 
 
-def _product(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
+def _forward_product(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
     return ops.matmul(left, right)
+
+
+def _input_error(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
+    return ops.matmul(left, right, turn_right=True)
+
+
+def _gradient(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
+    return ops.matmul(left, right, turn_left=True)
+
+
+def _first_maximum(ops: Ops, values: Tensor) -> Tensor:
+    return ops.where(ops.first(values == ops.max(values, 1), 1), values, -1)
+
+
+def _quotient(ops: Ops, numerators: Tensor, denominators: Tensor) -> Tensor:
+    return ops.floor_divide(numerators, denominators)
 
 
 def _convolution(ops: Ops, images: Tensor, kernel: Tensor) -> Tensor:

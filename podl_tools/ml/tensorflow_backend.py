@@ -92,7 +92,6 @@ class TensorFlowNetwork(Network):
         self._ops = TensorOps(kernel)
         self._small = kernel.small
         self._graph = Graph(self._ops, program)
-        self._steps: dict[int, Callable[..., Any]] = {}
 
     @cached_property
     def _logits(self) -> Callable[..., Any]:
@@ -104,13 +103,10 @@ class TensorFlowNetwork(Network):
         matrices = [tf.TensorSpec((plan.rows, plan.columns), self._small) for plan in self.program.weights]
         return _compiled(forward, matrices, tf.TensorSpec((None, self.program.sample_size), tf.int8))
 
-    def _step(self, batch: int) -> Callable[..., Any]:
-        """Graph of one training step with `batch` samples."""
-        if batch not in self._steps:
-            self._steps[batch] = self._trace_step(batch)
-        return self._steps[batch]
+    @cached_property
+    def _step(self) -> Callable[..., Any]:
+        """Graph of one training step, for any batch size."""
 
-    def _trace_step(self, batch: int) -> Callable[..., Any]:
         def step(
             masters: Sequence[Tensor],
             velocities: Sequence[Tensor],
@@ -122,8 +118,8 @@ class TensorFlowNetwork(Network):
 
         plans = self.program.weights
         matrices = [tf.TensorSpec((plan.rows, plan.columns), tf.float64) for plan in plans]
-        samples = tf.TensorSpec((batch, self.program.sample_size), tf.int8)
-        labels = tf.TensorSpec((batch,), tf.uint8)
+        samples = tf.TensorSpec((None, self.program.sample_size), tf.int8)
+        labels = tf.TensorSpec((None,), tf.uint8)
         return _compiled(
             step, matrices, matrices, samples, labels, [tf.TensorSpec((), tf.float64)] * len(plans)
         )
@@ -145,10 +141,8 @@ class TensorFlowNetwork(Network):
         velocities = [self._ops.wide(velocity) for velocity in state.velocities]
         operands = [self._ops.shift_operand(shift) for shift in shifts]
         for samples, labels in batches:
-            step = self._step(len(labels))
-            masters, velocities = step(
-                masters, velocities, tf.constant(samples), tf.constant(labels), operands
-            )
+            batch = tf.constant(samples), tf.constant(labels)
+            masters, velocities = self._step(masters, velocities, *batch, operands)
         return masters, velocities
 
     def apply(

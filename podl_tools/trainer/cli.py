@@ -32,8 +32,8 @@ _PROGRAM: Final = "podl-miner"
 @click.command(cls=ServiceCommand, program=_PROGRAM)
 @option("threads", type=click.IntRange(1), default=1, help="CPU threads of the TensorFlow backend.")
 @option("backend", type=click.Choice(BACKENDS), default=BACKENDS[0], help="What computes.")
-@option("store", multiple=True, metavar="URL", help="HTTP store of the requester or a mirror.")
-@option("warmstart/--no-warmstart", default=True, help="Start from the latest final of the architecture.")
+@option("store", multiple=True, metavar="URL", help="HTTP store or mirror; repeatable.")
+@option("warmstart/--no-warmstart", default=True, help="Start from the latest final model.")
 @option("trial", type=click.IntRange(0, 65535), default=0, help="Makes another seed for the same payout.")
 @option("drop/--no-drop", default=False, help="Lower the rate after 6 and 8 tenths of the epochs.")
 @option("rate", type=click.IntRange(0, 16), default=5, help="k: the learning rate is 2^-k.")
@@ -48,8 +48,8 @@ def main(**settings: Any) -> None:
     """
     Train models for the chain's task, commit to them, and reveal those that are listed.
 
-    What a reveal needs (model, salt, reveal key, block) is on disk before the node hears of the commitment, so
-    that the program can be restarted at any time.
+    What a reveal needs (model, salt, reveal key, block) is on disk before the node hears of the commitment:
+    the program can be restarted at any time.
     """
     sys.exit(run_service(lambda wakeup: _run(settings, wakeup)))
 
@@ -88,10 +88,10 @@ def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
         backend = Backend(settings["backend"], threads=settings["threads"])
         miner: list[Miner] = []
 
-        def step() -> None:
+        def step() -> float | None:
             if not miner:
                 miner.append(_miner(settings, node, backend, wakeup))
-            miner[0].step()
+            return miner[0].step()
 
         try:
             Repeater(wakeup, step, events.wait_for_change, settings["pollinterval"]).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from podl_tools.chain.data import Kind, download
+from podl_tools.chain.data import obtain_model
 from podl_tools.dataset import data_size, parse_examples
 from podl_tools.progress import progress_bar
 from podl_tools.tool_errors import DataMissingError
@@ -74,13 +74,8 @@ class Material:
 
         """
         size = _MASTER_SIZE * task.loaded_programs[architecture].n_params
-        held = self._fetcher.cached(root, size)
-        if held is not None:
-            return held
         try:
-            data = download(self._node, Kind.MODEL, root, size)
+            return obtain_model(self._node, self._fetcher, root, size)
         except DataMissingError:
             _LOGGER.warning("the node does not hold model %s: no warm start this time", root.hex())
             return None
-        self._fetcher.keep(root, data)
-        return data

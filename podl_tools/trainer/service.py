@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from podl_tools.constants import HASH_SIZE
 from podl_tools.drafting import ModelRoots, draft_opening
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from podl_tools.training_run import TrainedModel
 
 _LOGGER = logging.getLogger(__name__)
+# An opened shard reaches the stores a moment after its release, and nothing announces that.
+_SHARD_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,25 @@ class Miner:
         self._jobs = store.load()
         self._recipes: dict[Slot, Recipe] = {}
         self._waits_for = ""
+        self._due: float | None = None
 
-    def step(self) -> None:
-        """Look at the node once and do what is to be done."""
+    def step(self) -> float | None:
+        """
+        Look at the node once and do what is to be done.
+
+        Returns
+        -------
+        float or None
+            Seconds after which it should look again even without news.
+
+        """
+        self._due = None
         self._mark.check(self._follower.update().chain_id)
         self._collect()
         log = self._follower.schedule
         for action in decide(log, self._jobs, self._worker.slot, self._submitter.closed):
             self._act(log, action)
+        return self._due
 
     def stop(self) -> None:
         """End the running training."""
@@ -135,7 +148,8 @@ class Miner:
                 committed = self._submitter.commit(log, job)
                 self._jobs = [committed if other is job else other for other in self._jobs]
             case Reveal(job, _):
-                self._submitter.reveal(log, job)
+                if not self._submitter.reveal(log, job):
+                    self._due = _SHARD_SECONDS
             case Forget(job):
                 self._store.remove(job)
                 self._jobs.remove(job)

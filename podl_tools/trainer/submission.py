@@ -84,26 +84,35 @@ class Submitter:
         self._note(job, "commitment", answer)
         return job
 
-    def reveal(self, log: ScheduleLog, job: Job) -> None:
-        """Reveal a listed job for the latest attempt, and hand the node what it does not hold yet."""
+    def reveal(self, log: ScheduleLog, job: Job) -> bool:
+        """
+        Reveal a listed job for the latest attempt, and hand the node what it does not hold yet.
+
+        Returns
+        -------
+        bool
+            False when the opened shard or the node's consent is still missing.
+
+        """
         release = log.latest_release(job.height)
         if release is None:
-            return
+            return False
         known = self._node.candidates()
         mine = next((found for found in known.candidates if found.hash == job.block_hash), None)
         claim = self._claim(log, job, release)
         if claim is None:
-            return
+            return False
         if mine is None or claim not in mine.claims:
             reveal = Reveal.sign(job.key, job.disclosure(), release.id, claim)
             answer = self._node.submit_reveal(reveal.serialize())
             self._note(job, f"reveal of {claim} correct out of {release.body.n}", answer)
             if not answer.held:
-                return
+                return False
         held = (mine.body, mine.weights, mine.model) if mine is not None else (False, False, False)
         for kind, there in zip((Kind.BODY, Kind.WEIGHTS, Kind.MODEL), held, strict=True):
             if not there:
                 self._note(job, kind.value, upload(self._node, kind, *_object(job, kind)))
+        return True
 
     def _claim(self, log: ScheduleLog, job: Job, release: Placed[ReleaseBody]) -> int | None:
         key = job.opening.weights_root, release.id

@@ -31,7 +31,7 @@ util::Expected<uint256, std::string> ChainIdOf(const ManagerOptions& options)
 {
     const auto entry{ParseEntry(options.task)};
     if (!entry) return util::Unexpected{strprintf("-podltask: %s (%s)", entry.error().reason, entry.error().detail)};
-    const auto checked{podl::Schedule{}.Check(*entry, static_cast<int64_t>(entry->time), {})};
+    const auto checked{Schedule{}.Check(*entry, static_cast<int64_t>(entry->time), {})};
     if (!checked) return util::Unexpected{strprintf("-podltask: %s (%s)", checked.error().reason, checked.error().detail)};
     const auto first_height{entry->AsTask()->first_height};
     if (int64_t{first_height} != options.podl_height) {

@@ -180,7 +180,8 @@ private:
     bool AdvanceHeader(ChainLink& chain, const FeedTask& task) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     bool AdvanceBody(ChainLink& chain, const FeedTask& task) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     bool AdvanceData(ChainLink& chain, const FeedTask& task) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
-    void FailBlock(const FeedTask& task, const std::string& reason) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    /** @returns whether the fault is recorded */
+    bool FailBlock(const FeedTask& task, const std::string& reason) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
 };
 
 } // namespace podl

@@ -18,7 +18,7 @@ namespace podl {
 Submission Manager::SubmitEntry(std::span<const unsigned char> bytes, uint256* id)
 {
     const auto entry{ParseEntry(bytes)};
-    if (!entry) return podl::Refusal(entry.error());
+    if (!entry) return Refusal(entry.error());
     if (id) *id = entry->id;
     const auto result{SubmitParsed(*entry)};
     if (result.status == SubmitStatus::ACCEPTED) RetryOrphans();
@@ -52,7 +52,7 @@ void Manager::RetryOrphans()
 Submission Manager::SubmitCommitment(std::span<const unsigned char> bytes, uint256* hash)
 {
     const auto header{ParseCommitment(bytes)};
-    if (!header) return podl::Refusal(header.error());
+    if (!header) return Refusal(header.error());
     if (hash) *hash = header->GetHash();
     const auto first_tip{FirstTip()};
     const auto chain{GetChain()};
@@ -66,7 +66,7 @@ Submission Manager::SubmitCommitment(std::span<const unsigned char> bytes, uint2
 Submission Manager::SubmitReveal(std::span<const unsigned char> bytes, uint256* hash)
 {
     auto reveal{ParseReveal(bytes)};
-    if (!reveal) return podl::Refusal(reveal.error());
+    if (!reveal) return Refusal(reveal.error());
     if (hash) *hash = reveal->BlockHash();
     Events events;
     const auto result{WITH_LOCK(m_mutex, return m_state->AddReveal(std::move(*reveal), GetTime(), events))};
@@ -90,7 +90,7 @@ Submission Manager::SubmitAudit(const uint256& block, const Audit& audit)
 
 PieceResult Manager::SubmitPiece(ObjectKind kind, const uint256& hash, uint64_t size, uint64_t offset, std::span<const unsigned char> piece)
 {
-    const auto refusal{[](const Reject& reject, uint64_t received) { return PieceResult{podl::Refusal(reject), received, false}; }};
+    const auto refusal{[](const Reject& reject, uint64_t received) { return PieceResult{Refusal(reject), received, false}; }};
     if (piece.size() > MAX_PIECE_BYTES) return refusal({FailureClass::DATA, "podl-data-size", strprintf("a piece has at most %u bytes", MAX_PIECE_BYTES)}, 0);
     const ObjectId id{kind, hash};
     std::optional<Bytes> whole;
@@ -114,7 +114,7 @@ Submission Manager::AddObject(ObjectKind kind, const uint256& hash, std::span<co
 {
     const ObjectId id{kind, hash};
     const auto context{WITH_LOCK(m_mutex, return m_state->ContextFor(id, bytes.size()))};
-    if (!context) return podl::Refusal(context.error());
+    if (!context) return Refusal(context.error());
     if (!*context) return {.status = SubmitStatus::DUPLICATE};
     // Megabytes are hashed and written without the lock.
     const auto findings{CheckObject(**context, bytes)};
@@ -122,7 +122,7 @@ Submission Manager::AddObject(ObjectKind kind, const uint256& hash, std::span<co
     if (!findings.faults.empty()) WITH_LOCK(m_mutex, m_state->AddFaults(id, findings.faults, GetTime(), events));
     Submission result;
     if (findings.reject) {
-        result = podl::Refusal(*findings.reject);
+        result = Refusal(*findings.reject);
     } else if (!WITH_LOCK(m_mutex, return &m_state->Files())->WriteFile(id, bytes)) {
         result = StoreFailure();
     } else {

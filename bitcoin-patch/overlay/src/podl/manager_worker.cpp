@@ -93,33 +93,29 @@ bool Manager::Advance(ChainLink& chain, const FeedTask& task)
     case ChainLink::BlockState::FAILED: {
         // Without a reason the operator has invalidated it, which proves nothing.
         const auto reason{chain.Refusal(task.header.GetHash())};
-        if (reason) FailBlock(task, *reason);
-        return reason.has_value();
+        return reason && FailBlock(task, *reason);
     }
     } // no default case, so the compiler can warn about missing cases
     assert(false);
 }
 
-void Manager::FailBlock(const FeedTask& task, const std::string& reason)
+bool Manager::FailBlock(const FeedTask& task, const std::string& reason)
 {
     Events events;
-    WITH_LOCK(m_mutex, m_state->AddBlockFault(task.height, reason, GetTime(), events));
+    const bool recorded{WITH_LOCK(m_mutex, return m_state->AddBlockFault(task.height, reason, GetTime(), events))};
     Notify(events);
+    return recorded;
 }
 
 bool Manager::AdvanceHeader(ChainLink& chain, const FeedTask& task)
 {
     if (!chain.HeightOf(task.header.hashPrevBlock)) return false;
     const auto hash{task.header.GetHash()};
-    if (!MeetsStamp(hash, task.stamp_bits)) {
-        FailBlock(task, "podl-commit-stamp");
-        return true;
-    }
+    if (!MeetsStamp(hash, task.stamp_bits)) return FailBlock(task, "podl-commit-stamp");
     chain.FeedHeader(task.header);
     if (chain.StateOf(hash) != ChainLink::BlockState::UNKNOWN) return true;
     const auto reason{chain.Refusal(hash)};
-    if (reason) FailBlock(task, *reason);
-    return reason.has_value();
+    return reason && FailBlock(task, *reason);
 }
 
 bool Manager::AdvanceBody(ChainLink& chain, const FeedTask& task)
@@ -135,8 +131,7 @@ bool Manager::AdvanceBody(ChainLink& chain, const FeedTask& task)
     chain.FeedBlock(block);
     if (chain.StateOf(hash) != ChainLink::BlockState::HEADER) return true;
     const auto reason{chain.Refusal(hash)};
-    if (reason) FailBlock(task, *reason);
-    return reason.has_value();
+    return reason && FailBlock(task, *reason);
 }
 
 bool Manager::AdvanceData(ChainLink& chain, const FeedTask& task)
@@ -145,11 +140,8 @@ bool Manager::AdvanceData(ChainLink& chain, const FeedTask& task)
     if (!task.body_checked) {
         const auto block{chain.ReadBlock(hash)};
         if (!block || block->vtx.empty()) return false;
-        if (const auto paid{CheckCoinbase(*block->vtx[0], task.payout)}; !paid) {
-            FailBlock(task, paid.error().reason);
-        } else {
-            WITH_LOCK(m_mutex, m_state->SetBodyChecked(task.height));
-        }
+        if (const auto paid{CheckCoinbase(*block->vtx[0], task.payout)}; !paid) return FailBlock(task, paid.error().reason);
+        WITH_LOCK(m_mutex, m_state->SetBodyChecked(task.height));
         return true;
     }
     if (!task.may_connect) return false;

@@ -7,9 +7,11 @@
 #include <podl/manager.h>
 #include <podl/merkle.h>
 
+#include <consensus/consensus.h>
 #include <logging.h>
 
 #include <algorithm>
+#include <span>
 
 namespace podl {
 
@@ -53,28 +55,42 @@ const std::vector<uint256>* Server::Leaves(ObjectKind kind, const uint256& root,
     return &m_trees.emplace(root, std::move(leaves)).first->second;
 }
 
-std::optional<Chunk> Server::ReadChunk(const ObjectRef& object, uint32_t chunk)
+std::optional<Chunk> Server::ReadBody(const uint256& hash, uint32_t chunk)
 {
-    const bool body{object.type == ObjectType::BODY};
-    const auto kind{body ? std::optional{ObjectKind::BODY} : m_manager.KindOfRoot(object.id)};
-    if (!kind) return std::nullopt;
-    const auto size{m_manager.ObjectSize(*kind, object.id)};
+    if (m_body.first != hash) {
+        auto bytes{m_manager.ReadObject(ObjectKind::BODY, hash, 0, MAX_BLOCK_SERIALIZED_SIZE)};
+        if (!bytes) return std::nullopt;
+        m_body = {hash, std::move(*bytes)};
+    }
+    const std::span whole{m_body.second};
+    if (chunk >= ChunkCount(whole.size())) return std::nullopt;
+    const auto piece{whole.subspan(chunk * CHUNK_SIZE, ChunkLength(ObjectType::BODY, whole.size(), chunk))};
+    return Chunk{whole.size(), {}, {piece.begin(), piece.end()}};
+}
+
+std::optional<Chunk> Server::ReadData(const uint256& root, uint32_t chunk)
+{
+    const auto kind{m_manager.KindOfRoot(root)};
+    const auto size{kind ? m_manager.ObjectSize(*kind, root) : std::nullopt};
     if (!size || chunk >= ChunkCount(*size)) return std::nullopt;
-    auto bytes{m_manager.ReadObject(*kind, object.id, chunk * CHUNK_SIZE, CHUNK_SIZE)};
-    if (!bytes || bytes->size() != ChunkLength(object.type, *size, chunk)) return std::nullopt;
-    if (body) return Chunk{*size, {}, std::move(*bytes)};
-    const auto* leaves{Leaves(*kind, object.id, *size)};
+    const auto* leaves{Leaves(*kind, root, *size)};
     if (!leaves) return std::nullopt;
+    auto bytes{m_manager.ReadObject(*kind, root, chunk * CHUNK_SIZE, CHUNK_SIZE)};
+    if (!bytes || LeafHash(*bytes) != leaves->at(chunk)) return std::nullopt;
     return Chunk{*size, MerkleProof(*leaves, chunk), std::move(*bytes)};
 }
 
 DataMessage Server::Answer(NodeId peer, const GetDataMessage& request, bool bulk)
 {
-    const bool small{IsSmall(request.object.type)};
-    DataMessage answer{request.object, request.chunk};
-    if ((!small && !bulk) || !MayServe(peer, request.object, request.chunk)) return answer;
-    answer.content = small ? ReadSmall(request.object) : ReadChunk(request.object, request.chunk);
-    if (answer.content) Served(peer, request.object, request.chunk);
+    const auto& [object, chunk]{request};
+    DataMessage answer{object, chunk};
+    if ((!bulk && !IsSmall(object.type)) || !MayServe(peer, object, chunk)) return answer;
+    if (IsSmall(object.type)) {
+        answer.content = ReadSmall(object);
+    } else {
+        answer.content = object.type == ObjectType::BODY ? ReadBody(object.id, chunk) : ReadData(object.id, chunk);
+    }
+    if (answer.content) Served(peer, object, chunk);
     return answer;
 }
 

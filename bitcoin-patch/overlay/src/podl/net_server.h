@@ -49,13 +49,15 @@ private:
     bool MayServe(NodeId peer, const ObjectRef& object, uint32_t chunk) const;
     void Served(NodeId peer, const ObjectRef& object, uint32_t chunk) { ++m_served[peer][{object, chunk}]; }
     std::optional<Chunk> ReadSmall(const ObjectRef& object) const;
-    std::optional<Chunk> ReadChunk(const ObjectRef& object, uint32_t chunk);
+    std::optional<Chunk> ReadBody(const uint256& hash, uint32_t chunk);
+    std::optional<Chunk> ReadData(const uint256& root, uint32_t chunk);
     const std::vector<uint256>* Leaves(ObjectKind kind, const uint256& root, uint64_t size);
 
     const Manager& m_manager;
     std::map<NodeId, std::map<std::pair<ObjectRef, uint32_t>, int>> m_served;
     std::map<uint256, std::vector<uint256>> m_trees;
     std::deque<uint256> m_tree_order;
+    std::pair<uint256, Bytes> m_body; //!< the one asked for last: reading a block for every chunk is slow
 };
 
 } // namespace podl

@@ -41,8 +41,8 @@ struct Equivocation {
 /**
  * The requester's log as accepted so far, in memory (protocol section 5).
  *
- * Knows nothing of verdicts, void finals, freezing, storage or locks: its owner asks Check() and then calls
- * Append(). Pointers that queries return stay valid as long as the schedule lives.
+ * Knows nothing of verdicts, void finals, storage or locks, and does not freeze itself: its owner asks Check() and then
+ * calls Append(). Pointers that queries return stay valid as long as the schedule lives.
  */
 class Schedule
 {
@@ -55,8 +55,9 @@ public:
      *
      * @param now       the node's clock, seconds
      * @param lookup    asked about the previous block of releases at the first height only
+     * @param frozen    whether the owner accepts nothing more; podl-schedule-frozen (LATER) has its place among the rules
      */
-    Result<void> Check(const Entry& entry, int64_t now, const BlockHeightLookup& lookup) const;
+    Result<void> Check(const Entry& entry, int64_t now, const BlockHeightLookup& lookup, bool frozen = false) const;
 
     /** Append an entry that Check() has just approved. */
     void Append(Entry entry);
@@ -134,7 +135,7 @@ private:
     const HeightRecord* HeightAt(uint32_t height) const;
     size_t TaskIndexFor(uint32_t height) const;
 
-    Result<void> CheckLink(const Entry& entry) const;
+    Result<void> CheckLink(const Entry& entry, bool frozen) const;
     Result<void> CheckBody(const Entry& entry, const BlockHeightLookup& lookup) const;
     Result<void> CheckTaskBody(const Task& task) const;
     Result<void> CheckReleaseBody(const Release& release, uint64_t time, const BlockHeightLookup& lookup) const;

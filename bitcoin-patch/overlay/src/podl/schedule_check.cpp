@@ -68,19 +68,20 @@ Result<void> CheckShard(const Release& release, const Task& task, uint32_t next_
 
 } // namespace
 
-Result<void> Schedule::Check(const Entry& entry, int64_t now, const BlockHeightLookup& lookup) const
+Result<void> Schedule::Check(const Entry& entry, int64_t now, const BlockHeightLookup& lookup, bool frozen) const
 {
     if (Empty()) return CheckFirst(entry, now);
     if (entry.chain_id != ChainId()) return Bad("podl-entry-chain", "another chain");
     if (!VerifyEntrySignature(entry, m_tasks.front().task.requester_key)) return Bad("podl-entry-badsig", "not signed by the requester");
-    if (auto link{CheckLink(entry)}; !link) return link;
+    if (auto link{CheckLink(entry, frozen)}; !link) return link;
     if (auto future{CheckNotFuture(entry.time, now)}; !future) return future;
     return CheckBody(entry, lookup);
 }
 
-Result<void> Schedule::CheckLink(const Entry& entry) const
+Result<void> Schedule::CheckLink(const Entry& entry, bool frozen) const
 {
     if (FindConflict(entry)) return Refuse(FailureClass::EVIDENCE, "podl-entry-equivocation", "another entry was accepted behind the same one");
+    if (frozen) return Refuse(FailureClass::LATER, "podl-schedule-frozen", "nothing more is accepted; getpodlinfo shows the alarm");
     if (entry.prev != LastId()) return Refuse(FailureClass::LATER, "podl-entry-prev", "the entry before it is not the last one here");
     if (entry.time < m_entries.back().time) return Bad("podl-entry-time", "dated before its predecessor");
     return {};

@@ -123,8 +123,8 @@ public:
     void SetBodyChecked(uint32_t height);
     /** The block was connected: nothing is left to do for this final. */
     void SetConnected(uint32_t height, int64_t now, Events& events);
-    /** The final's block or header is proven bad. */
-    void AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events);
+    /** The final's block or header is proven bad. @returns whether that could be recorded */
+    bool AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events);
     /** Compare with the height of the active tip. @returns a line for the operator when finals are missing */
     std::optional<std::string> CheckTip(int tip_height);
 
@@ -229,6 +229,8 @@ private:
     ObjectNamer FinalNamer(const FinalRecord& final, ObjectKind kind) const;
     static std::vector<ObjectId> ObjectsOf(const FinalRecord& final);
     bool NamedByFinal(const ObjectId& id) const;
+    /** Why a block cannot be a height's: what is recorded, or weights of another length than it says. */
+    std::optional<std::string> FaultOf(const uint256& block, const uint256& weights_root, uint32_t n_params) const;
     uint64_t SizeLimit(ObjectKind kind) const;
     uint64_t CandidateBytes() const;
     bool MakeRoom(uint64_t size);

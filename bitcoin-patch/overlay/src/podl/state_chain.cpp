@@ -86,10 +86,11 @@ void State::SetConnected(uint32_t height, int64_t now, Events& events)
     Refresh(now, events);
 }
 
-void State::AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events)
+bool State::AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events)
 {
     const auto& final{m_finals.at(height - m_podl_height)};
     AddFaults({ObjectKind::BODY, final.hash}, {{FinalNamer(final, ObjectKind::BODY), reason}}, now, events);
+    return m_faults.contains(final.hash);
 }
 
 std::optional<std::string> State::CheckTip(int tip_height)

@@ -112,6 +112,15 @@ Result<std::optional<ObjectContext>> State::ContextFor(const ObjectId& id, uint6
     return context;
 }
 
+std::optional<std::string> State::FaultOf(const uint256& block, const uint256& weights_root, uint32_t n_params) const
+{
+    if (const auto fault{m_faults.find(block)}; fault != m_faults.end()) return fault->second;
+    // The root commits to the length, so that bytes held for someone else prove it as well.
+    const auto size{m_files.Size({ObjectKind::WEIGHTS, weights_root})};
+    if (size && *size != WEIGHT_BYTES * n_params) return "podl-model-size";
+    return std::nullopt;
+}
+
 void State::AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events)
 {
     for (const auto& [namer, reason] : faults) {

@@ -49,7 +49,7 @@ Submission State::AddEntry(const Entry& entry, int64_t now, std::optional<int> p
 
 Submission State::Judge(const Entry& entry, int64_t now, std::optional<int> prev_height, Events& events)
 {
-    const auto checked{m_schedule.Check(entry, now, [&](const uint256&) { return prev_height; })};
+    const auto checked{m_schedule.Check(entry, now, [&](const uint256&) { return prev_height; }, IsFrozen())};
     if (!checked && checked.error().cls != FailureClass::LATER) return RefuseEntry(entry, checked.error(), now, events);
     if (IsFrozen()) return Refusal({FailureClass::LATER, "podl-schedule-frozen", "getpodlinfo shows the alarm"});
     if (!checked) {
@@ -160,9 +160,8 @@ void State::AddAlarm(const std::string& reason, const std::string& detail, const
 
 std::optional<std::string> State::VoidReason(const FinalRecord& final) const
 {
-    for (const auto& id : {final.hash, final.release_id}) {
-        if (const auto fault{m_faults.find(id)}; fault != m_faults.end()) return fault->second;
-    }
+    if (const auto fault{FaultOf(final.hash, final.key.weights_root, final.n_params)}) return fault;
+    if (const auto fault{m_faults.find(final.release_id)}; fault != m_faults.end()) return fault->second;
     const auto measured{m_verdicts.Trusted(final.key)};
     if (measured && measured->count != final.claim) return "podl-claim-mismatch";
     return std::nullopt;

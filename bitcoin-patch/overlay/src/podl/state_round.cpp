@@ -154,9 +154,8 @@ Submission State::AddAudit(const uint256& block, const Audit& audit)
 CandidateFacts State::FactsOf(const Candidate& candidate, const Round& round) const
 {
     const auto& opening{candidate.disclosure.opening};
-    const auto fault{m_faults.find(candidate.hash)};
     return {
-        .fault = fault == m_faults.end() ? "" : fault->second,
+        .fault = FaultOf(candidate.hash, opening.weights_root, opening.n_params).value_or(""),
         .body = m_files.Has({ObjectKind::BODY, candidate.hash}),
         .weights = m_files.Has({ObjectKind::WEIGHTS, opening.weights_root}),
         .model = m_files.Has({ObjectKind::MODEL, opening.model_root}),

@@ -38,7 +38,6 @@ Result<void> CheckRanges(const Task& t)
         {!t.requester_key.IsNull(), "requester_key"},
         {!t.training_root.IsNull(), "training_root"},
         {!t.shard_list_root.IsNull(), "shard_list_root"},
-        {Between(t.classes, 2, 256), "classes"},
         {Between(t.b_min, 1, t.b_max) && t.b_max <= 15, "batch bounds"},
         {Between(t.epochs_min, 1, t.epochs_max) && t.epochs_max <= 254, "epoch bounds"},
         {t.k_min <= t.k_max && t.k_max <= 16, "rate bounds"},

@@ -126,7 +126,7 @@ void PushTask(UniValue& object, const Task& task)
     for (const uint16_t dim : task.dims) dims.push_back(uint64_t{dim});
     object.pushKV("dims", std::move(dims));
     object.pushKV("programs", Strings(task.programs, BytesHex));
-    object.pushKV("require_replay", task.require_replay);
+    object.pushKV("require_replay", task.require_replay != 0);
 }
 
 void PushRelease(UniValue& object, const Release& release)

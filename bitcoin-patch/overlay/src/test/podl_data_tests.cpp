@@ -3,7 +3,9 @@
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
 #include <podl/data_checks.h>
+#include <podl/merkle.h>
 #include <podl/program.h>
+#include <podl/task.h>
 
 #include <crypto/common.h>
 #include <test/podl_vectors.h>
@@ -48,6 +50,41 @@ std::vector<unsigned char> ModelOf(std::vector<int32_t> weights)
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(podl_data_tests)
+
+BOOST_AUTO_TEST_CASE(shard_vectors)
+{
+    const UniValue json{LoadVectors("dataset.json")};
+    Task task;
+    for (const UniValue& dim : Cases(json, "dims")) task.dims.push_back(dim.getInt<uint16_t>());
+    task.classes = json["classes"].getInt<uint16_t>();
+    for (const UniValue& vector : Cases(json, "valid")) {
+        const auto bytes{HexBytes(vector["hex"])};
+        const auto n{vector["n"].getInt<uint32_t>()};
+        BOOST_CHECK_EQUAL(task.DataSize(n), bytes.size());
+        BOOST_CHECK_EQUAL(DataRoot(bytes), H32(vector["root"]));
+        BOOST_CHECK(CheckShardBytes(bytes, task, n));
+    }
+    for (const UniValue& vector : Cases(json, "shards")) {
+        const auto result{CheckShardBytes(HexBytes(vector["hex"]), task, vector["n"].getInt<uint32_t>())};
+        BOOST_CHECK_MESSAGE(Reason(result) == vector["reason"].get_str(), vector["case"].get_str() << ": " << Why(result));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(sealed_shards)
+{
+    const UniValue json{LoadVectors("dataset.json")["sealed"]};
+    const uint256 root{H32(json["shard_list_root"])};
+    const auto shards{Cases(json, "shards")};
+    std::vector<uint256> leaves;
+    for (const UniValue& shard : shards) {
+        leaves.push_back(ShardCommitment(H32(shard["salt"]), H32(shard["root"]), shard["n"].getInt<uint32_t>()));
+        BOOST_CHECK_EQUAL(leaves.back(), H32(shard["commitment"]));
+    }
+    BOOST_CHECK_EQUAL(TreeRoot(leaves), root);
+    for (size_t i{0}; i < shards.size(); ++i) {
+        BOOST_CHECK(VerifyProof(leaves[i], i, leaves.size(), 32 * leaves.size(), H32List(shards[i]["path"]), root));
+    }
+}
 
 BOOST_AUTO_TEST_CASE(shards)
 {

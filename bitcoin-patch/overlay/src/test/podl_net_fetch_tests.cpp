@@ -233,9 +233,10 @@ BOOST_AUTO_TEST_CASE(buffer)
     BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, second.ref, 0}}));
     BOOST_CHECK(m_chunks.Received(1, second.Serve(0), m_now).status == Status::KEPT);
     BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 2U);
-    m_chunks.NotFound(1, second.ref, 1, m_now);
-    // A part that makes no progress gives way to something more urgent, not the other way round.
+    // What is under way goes on; a part that makes no progress gives way to something more urgent, not the other way round.
     m_chunks.Announced(1, urgent.ref);
+    BOOST_CHECK(m_chunks.Next(m_now).empty());
+    m_chunks.NotFound(1, second.ref, 1, m_now);
     BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, urgent.ref, 0}}));
     BOOST_CHECK(m_chunks.Received(1, urgent.Serve(0), m_now).status == Status::KEPT);
     m_chunks.Announced(1, second.ref);

@@ -39,16 +39,67 @@ std::vector<RankedCandidate> RandomField(FastRandomContext& rng, size_t size, bo
     return field;
 }
 
+std::vector<uint32_t> Claims(const UniValue& list)
+{
+    std::vector<uint32_t> claims;
+    for (const UniValue& claim : list.getValues()) claims.push_back(claim.getInt<uint32_t>());
+    return claims;
+}
+
+/** What is kept of claims that arrive one after the other. */
+std::vector<uint32_t> KeptOf(const UniValue& list)
+{
+    std::vector<uint32_t> kept;
+    for (const uint32_t claim : Claims(list)) AddClaim(kept, claim);
+    return kept;
+}
+
 /** List position of the winner; -1 without one. */
 int64_t WinnersPosition(const std::vector<RankedCandidate>& field)
 {
     const auto winner{Winner(field)};
-    return winner ? field[*winner].position : -1;
+    return winner ? int64_t{field[*winner].position} : -1;
+}
+
+std::vector<uint32_t> PositionsInOrder(const std::vector<RankedCandidate>& field)
+{
+    std::vector<uint32_t> positions;
+    for (const size_t i : EvaluationOrder(field)) positions.push_back(field[i].position);
+    return positions;
+}
+
+/** Evaluate the first in the order until nothing is left to evaluate. */
+void CheckRound(const UniValue& round)
+{
+    std::vector<RankedCandidate> field;
+    for (const UniValue& row : round["candidates"].getValues()) field.push_back(Candidate(row["position"].getInt<uint32_t>(), KeptOf(row["claims"])));
+    for (const UniValue& order : round["orders"].getValues()) {
+        BOOST_REQUIRE(PositionsInOrder(field) == Claims(order));
+        const size_t next{EvaluationOrder(field).front()};
+        const UniValue& truth{round["candidates"][next]};
+        field[next].measured = Measured{truth["count"].getInt<uint32_t>(), truth["rank_sum"].getInt<uint64_t>()};
+    }
+    BOOST_CHECK(EvaluationOrder(field).empty());
+    BOOST_CHECK_EQUAL(WinnersPosition(field), round["winner"].isNull() ? -1 : round["winner"].getInt<int64_t>());
 }
 
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(podl_winner_tests)
+
+BOOST_AUTO_TEST_CASE(rounds)
+{
+    for (const UniValue& round : Cases(LoadVectors("winner.json"), "rounds")) {
+        BOOST_TEST_CONTEXT(round["case"].get_str()) CheckRound(round);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(claims)
+{
+    for (const UniValue& vector : Cases(LoadVectors("winner.json"), "claims")) {
+        BOOST_CHECK(KeptOf(vector["arrive"]) == Claims(vector["kept"]));
+    }
+}
 
 BOOST_AUTO_TEST_CASE(rank)
 {
@@ -138,11 +189,9 @@ BOOST_AUTO_TEST_CASE(plausible_verdicts)
 
 BOOST_AUTO_TEST_CASE(accuracy_work)
 {
-    BOOST_CHECK_EQUAL(AccuracyWork(100, 100), 100ULL << 24);
-    BOOST_CHECK_EQUAL(AccuracyWork(100, 0), (100ULL << 24) / 101);
-    BOOST_CHECK_EQUAL(AccuracyWork(20000, 19999), 20000ULL << 23);
-    const auto huge{std::numeric_limits<uint32_t>::max()};
-    BOOST_CHECK_EQUAL(AccuracyWork(huge, huge), uint64_t{huge} << 24);
+    for (const UniValue& vector : Cases(LoadVectors("winner.json"), "accuracy_work")) {
+        BOOST_CHECK_EQUAL(AccuracyWork(vector["n"].getInt<uint32_t>(), vector["correct"].getInt<uint32_t>()), vector["work"].getInt<uint64_t>());
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

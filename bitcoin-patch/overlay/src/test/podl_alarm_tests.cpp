@@ -1,0 +1,301 @@
+// Copyright (c) The PoDL developers
+// Distributed under the MIT software license, see the accompanying
+// file COPYING or http://www.opensource.org/licenses/mit-license.php.
+
+#include <chain.h>
+#include <primitives/block.h>
+#include <primitives/transaction.h>
+#include <test/podl_world.h>
+#include <util/strencodings.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+/** What stops a schedule, and what does not survive a start. */
+
+using namespace podl;
+using namespace podl::test;
+
+namespace {
+
+struct AlarmSetup : World {
+    Mined m_mined;
+    Entry m_release;
+
+    explicit AlarmSetup(unsigned char last_label = 0) : World{last_label}
+    {
+        OpenManager();
+        m_mined = Mine(FIRST_HEIGHT, m_base);
+        m_release = MakeRelease(FIRST_HEIGHT, 0, m_base, {m_mined.Hash()});
+        Accept(m_release);
+    }
+
+    Submission Verdict(uint32_t count) { return m_manager->SubmitVerdict(KeyOf(m_mined, m_release), {count, SAMPLES - count, "cpu", "test"}); }
+
+    std::vector<std::string> Alarms() const
+    {
+        std::vector<std::string> reasons;
+        for (const auto& alarm : m_manager->Info().alarms) reasons.push_back(alarm.reason);
+        return reasons;
+    }
+
+    bool Admits(const Mined& mined, int height)
+    {
+        CBlockIndex prev;
+        prev.nHeight = height - 1;
+        return m_manager->CheckHeader(mined.Hash(), prev) == HeaderStatus::ADMIT;
+    }
+
+    /** The final of the first height is void for this reason: now and after a restart. */
+    void CheckVoid(const std::string& reason)
+    {
+        const auto next{MakeRelease(FIRST_HEIGHT + 1, 0, m_mined.Hash(), {Mine(FIRST_HEIGHT + 1, m_mined.Hash()).Hash()})};
+        for (const bool restarted : {false, true}) {
+            if (restarted) OpenManager();
+            BOOST_REQUIRE(!Alarms().empty());
+            BOOST_CHECK_EQUAL(Alarms().back(), reason);
+            BOOST_CHECK(m_manager->Info().frozen && !Admits(m_mined, FIRST_HEIGHT));
+            BOOST_CHECK_EQUAL(m_manager->Info().accuracy_work, 0U);
+            BOOST_CHECK_EQUAL(Submit(next).reason, "podl-schedule-frozen");
+        }
+        m_manager->Start();
+        m_manager->SyncQueue();
+        BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::UNKNOWN);
+    }
+};
+
+struct BadShardSetup : AlarmSetup {
+    BadShardSetup() : AlarmSetup{2} {}
+};
+
+using Names = std::vector<std::string>;
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(podl_alarm_tests, AlarmSetup)
+
+BOOST_AUTO_TEST_CASE(equivocation_freezes)
+{
+    const auto final{MakeFinal(FIRST_HEIGHT, 0, m_mined, 50)};
+    Accept(final);
+    auto other{*final.AsFinal()};
+    other.replayed = false;
+    // Without the requester's signature it is no evidence.
+    auto forged{Seal(final.time, other, m_release.id)};
+    forged.sig[0] ^= 1;
+    SealEntry(forged);
+    BOOST_CHECK_EQUAL(Submit(forged).reason, "podl-entry-badsig");
+    BOOST_CHECK(!m_manager->Info().frozen);
+
+    const auto contradiction{Seal(final.time, other, m_release.id)};
+    const auto result{Submit(contradiction)};
+    BOOST_CHECK(result.status == SubmitStatus::REFUSED && result.cls == FailureClass::EVIDENCE);
+    BOOST_CHECK_EQUAL(result.reason, "podl-entry-equivocation");
+    BOOST_CHECK_EQUAL(Submit(contradiction).reason, "podl-entry-equivocation");
+    const auto next{MakeRelease(FIRST_HEIGHT + 1, 0, m_mined.Hash(), {m_mined.Hash()})};
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        const auto info{m_manager->Info()};
+        BOOST_CHECK(info.frozen && info.finals == 1);
+        BOOST_REQUIRE_EQUAL(info.alarms.size(), 1U);
+        BOOST_CHECK(info.alarms[0].ids == Names({HexStr(final.id), HexStr(contradiction.id)}));
+        BOOST_CHECK_EQUAL(Submit(next).reason, "podl-schedule-frozen");
+    }
+    // The accepted final stays, but its block does not connect.
+    BOOST_CHECK(Admits(m_mined, FIRST_HEIGHT));
+    AddData(m_mined);
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::DATA);
+}
+
+BOOST_AUTO_TEST_CASE(deep_evidence_only_warns)
+{
+    auto prev{m_mined};
+    Accept(MakeFinal(FIRST_HEIGHT, 0, prev, 50));
+    for (uint32_t height{FIRST_HEIGHT + 1}; height < FIRST_HEIGHT + 7; ++height) {
+        const auto mined{Mine(height, prev.Hash())};
+        Accept(MakeRelease(height, 0, prev.Hash(), {mined.Hash()}));
+        Accept(MakeFinal(height, 0, mined, 50));
+        prev = mined;
+    }
+    auto other{*m_log[2].AsFinal()};
+    other.replayed = false;
+    BOOST_CHECK_EQUAL(Submit(Seal(m_log[2].time, other, m_release.id)).reason, "podl-entry-equivocation");
+    BOOST_CHECK(!m_manager->Info().frozen);
+    BOOST_CHECK(Alarms() == Names({"podl-entry-equivocation"}));
+    auto later{*m_log[4].AsFinal()};
+    later.replayed = false;
+    BOOST_CHECK_EQUAL(Submit(Seal(m_log[4].time, later, m_log[3].id)).reason, "podl-entry-equivocation");
+    BOOST_CHECK(m_manager->Info().frozen);
+    // Heights below the frozen one still connect.
+    AddData(m_mined);
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::CONNECTED);
+}
+
+BOOST_AUTO_TEST_CASE(false_claim_in_a_final)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    BOOST_CHECK(Admits(m_mined, FIRST_HEIGHT));
+    BOOST_CHECK_EQUAL(Verdict(49).reason, "");
+    CheckVoid("podl-claim-mismatch");
+}
+
+BOOST_AUTO_TEST_CASE(verdict_known_before_the_final)
+{
+    BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(m_mined, m_release.id, 50)).status == SubmitStatus::ACCEPTED);
+    BOOST_CHECK_EQUAL(Verdict(49).reason, "");
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    CheckVoid("podl-claim-mismatch");
+}
+
+BOOST_AUTO_TEST_CASE(signed_nonsense)
+{
+    const auto stranger{Mine(FIRST_HEIGHT, m_base)};
+    const auto result{Submit(MakeFinal(FIRST_HEIGHT, 0, stranger, 50))};
+    BOOST_CHECK(result.cls == FailureClass::EVIDENCE && result.status == SubmitStatus::REFUSED);
+    BOOST_CHECK_EQUAL(result.reason + " " + result.detail, "podl-final-invalid podl-not-committed");
+    BOOST_CHECK(Alarms() == Names({"podl-final-invalid"}));
+    BOOST_CHECK(!m_manager->Info().frozen);
+}
+
+BOOST_AUTO_TEST_CASE(conflicting_verdicts_hold_the_block)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    AddData(m_mined);
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
+    const auto second{Verdict(51)};
+    BOOST_CHECK(second.reason == "podl-verdict-conflict" && second.cls == FailureClass::EVIDENCE);
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        BOOST_CHECK(Alarms() == Names({"podl-verdict-conflict"}));
+        BOOST_CHECK(!m_manager->Info().frozen && m_manager->Info().evaluated == 0);
+    }
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::DATA);
+}
+
+BOOST_AUTO_TEST_CASE(coinbase_that_pays_another)
+{
+    // The committed header belongs to a block that pays someone else than the opening says.
+    CBlock block;
+    SpanReader{m_mined.body} >> TX_WITH_WITNESS(block);
+    CMutableTransaction coinbase{*block.vtx[0]};
+    coinbase.vout[0].scriptPubKey = CScript{} << OP_7;
+    block.vtx[0] = MakeTransactionRef(coinbase);
+    auto mined{Mine(FIRST_HEIGHT, m_base, 5)};
+    block.hashMerkleRoot = block.vtx[0]->GetHash().ToUint256();
+    block.hashModel = mined.disclosure.header.hashModel;
+    mined.disclosure.header = block;
+    mined.body = ToBytes(TX_WITH_WITNESS(block));
+    const auto second{MakeRelease(FIRST_HEIGHT, 1, m_base, {mined.Hash(), m_mined.Hash()})};
+    Accept(second);
+    BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(mined, second.id, 50)).status == SubmitStatus::ACCEPTED);
+    const auto result{m_manager->AddObject(ObjectKind::BODY, mined.Hash(), mined.body)};
+    BOOST_CHECK(result.reason == "podl-payout" && result.cls == FailureClass::PERM);
+    BOOST_CHECK_EQUAL(StateOf(mined), "invalid podl-payout");
+    BOOST_CHECK(Alarms().empty()); // a miner's fault alone is none
+    Accept(MakeFinal(FIRST_HEIGHT, 1, mined, 50));
+    m_mined = mined;
+    CheckVoid("podl-payout");
+}
+
+BOOST_AUTO_TEST_CASE(refused_by_validation)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    AddData(m_mined);
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
+    m_chain->m_refusals[m_mined.Hash()] = "bad-cb-amount";
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::FAILED);
+    CheckVoid("bad-cb-amount");
+}
+
+BOOST_AUTO_TEST_CASE(invalidated_by_the_operator)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    m_chain->m_blocks[m_mined.Hash()] = {FIRST_HEIGHT, ChainLink::BlockState::FAILED, nullptr};
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_CHECK(Alarms().empty() && !m_manager->Info().frozen);
+}
+
+BOOST_AUTO_TEST_CASE(better_candidate_was_passed_over)
+{
+    const auto better{Mine(FIRST_HEIGHT, m_base, 6)};
+    const auto second{MakeRelease(FIRST_HEIGHT, 1, m_base, {better.Hash(), m_mined.Hash()})};
+    Accept(second);
+    for (const auto& [mined, count] : {std::pair{better, 60U}, std::pair{m_mined, 50U}}) {
+        BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(mined, second.id, count)).status == SubmitStatus::ACCEPTED);
+        AddData(mined);
+        BOOST_CHECK_EQUAL(m_manager->SubmitVerdict(KeyOf(mined, second), {count, SAMPLES - count, "", ""}).reason, "");
+    }
+    Accept(MakeFinal(FIRST_HEIGHT, 1, m_mined, 50));
+    BOOST_CHECK(Alarms() == Names({"podl-final-suboptimal"}));
+    BOOST_CHECK(!m_manager->Info().frozen);
+}
+
+BOOST_FIXTURE_TEST_CASE(malformed_shard, BadShardSetup)
+{
+    const auto result{m_manager->AddObject(ObjectKind::SHARD, m_release.AsRelease()->test_root, m_shards[0])};
+    BOOST_CHECK(result.reason == "podl-shard-label" && result.cls == FailureClass::PERM);
+    BOOST_CHECK(Alarms() == Names({"podl-shard-label"}));
+    BOOST_CHECK(!m_manager->Info().frozen); // the next attempt opens another shard
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    CheckVoid("podl-shard-label");
+}
+
+BOOST_AUTO_TEST_CASE(starts_that_are_refused)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    BOOST_CHECK_EQUAL(TryOpen(false, FIRST_HEIGHT + 1), "-podltask: the task's first height is 10, -podlheight is 11");
+    const auto task{m_first};
+    m_first.bytes.back() ^= 1;
+    BOOST_CHECK(TryOpen().starts_with("-podltask: podl-entry-badsig"));
+    m_first = task;
+
+    // The chain has a block of a height whose final is gone.
+    BOOST_CHECK_EQUAL(TryOpen(/*resync=*/true), "");
+    const auto attach{[&] {
+        auto chain{std::make_unique<FakeChain>(*m_manager)};
+        chain->AddConnected(m_mined.Hash(), FIRST_HEIGHT);
+        return m_manager->Attach(std::move(chain));
+    }};
+    BOOST_CHECK(!attach());
+    BOOST_CHECK_EQUAL(TryOpen(), "");
+    BOOST_CHECK(!attach()); // still fetching
+    for (size_t i{1}; i < m_log.size(); ++i) m_manager->SubmitEntry(m_log[i].bytes);
+    BOOST_CHECK_EQUAL(m_manager->Info().finals, 0U); // the release's block is below this chain's tip: unknown here
+    fs::remove_all(m_path_root / "podl" / "db");
+    m_manager.reset();
+    fs::remove_all(m_path_root / "podl" / "db");
+    BOOST_CHECK_EQUAL(TryOpen(), "");
+    const auto problem{attach()};
+    BOOST_REQUIRE(problem);
+    BOOST_CHECK(problem->find("-podlresync") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(damaged_store)
+{
+    m_manager.reset();
+    const auto db{m_path_root / "podl" / "db"};
+    for (const auto& file : fs::directory_iterator{db}) {
+        if (file.path().extension() == ".log" || file.path().extension() == ".ldb") fs::resize_file(file.path(), fs::file_size(file.path()) / 2);
+    }
+    const auto problem{TryOpen()};
+    // LevelDB may drop a torn tail, which leaves fewer entries: never a crash.
+    if (!problem.empty()) BOOST_CHECK(problem.find("podl-store-") != std::string::npos);
+    BOOST_CHECK_EQUAL(TryOpen(/*resync=*/true), "");
+    BOOST_CHECK_EQUAL(m_manager->Info().entries, 1U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

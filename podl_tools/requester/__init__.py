@@ -1,0 +1,1 @@
+"""podl-requester: publishes a task, closes phases, opens shards, replays winners and signs the schedule."""

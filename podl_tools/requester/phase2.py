@@ -1,0 +1,167 @@
+"""Phase 2 of a round: the opened shard, the reveals, and what the requester makes of them."""
+
+from __future__ import annotations
+
+import logging
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from podl_tools.chain.data import Kind, upload
+from podl_tools.commitment import Opening
+from podl_tools.dataset import parse_examples
+from podl_tools.disclosure import Disclosure
+from podl_tools.errors import RejectError
+from podl_tools.header import Header
+from podl_tools.recipe import Recipe
+from podl_tools.requester.checking import CheckLaterError
+from podl_tools.requester.decisions import Outcome
+from podl_tools.reveal import Reveal
+from podl_tools.tool_errors import DataMissingError, NodeAnswerError
+
+if TYPE_CHECKING:
+    from podl_tools.chain.answers import Candidate
+    from podl_tools.chain.node import Node
+    from podl_tools.examples import Examples
+    from podl_tools.requester.book import CheckBook
+    from podl_tools.requester.checking import Checker
+    from podl_tools.requester.decisions import Entrant
+    from podl_tools.schedule import Round, Schedule
+    from podl_tools.sealing import SealedTask
+    from podl_tools.task import Task
+
+_LOGGER = logging.getLogger(__name__)
+_EVALUATOR: Final = "podl-requester"
+
+
+class PhaseTwo:
+    """
+    Collects, measures and checks the candidates of the open round.
+
+    Parameters
+    ----------
+    node
+        Holds reveals and bytes.
+    checker
+        Computes.
+    book
+        Remembers.
+
+    """
+
+    def __init__(self, node: Node, checker: Checker, book: CheckBook) -> None:
+        self._node = node
+        self._checker = checker
+        self._book = book
+        self._candidates: dict[bytes, Candidate] = {}
+        self._parsed: dict[bytes, Examples] = {}
+
+    @property
+    def failed(self) -> frozenset[bytes]:
+        """Block hashes that failed a check for good."""
+        return self._book.failed
+
+    def entrants(self, current: Round, sealed: SealedTask) -> list[Entrant]:
+        """
+        Hand the node the opened shard if it lacks it, and list the reveals.
+
+        Parameters
+        ----------
+        current
+            The open round.
+        sealed
+            Its task with the shards.
+
+        """
+        found = self._node.candidates()
+        if found.release_id != current.release.id:
+            return []  # the node moved on; the next look will show it
+        if not found.shard:
+            shard = sealed.shards[current.release.body.shard_index]
+            _LOGGER.info(
+                "shard %s: %s", shard.root.hex(), upload(self._node, Kind.SHARD, shard.root, shard.data)
+            )
+        self._candidates = {candidate.hash: candidate for candidate in found.candidates}
+        return [self._book.entrant(candidate, current.release.id) for candidate in found.candidates]
+
+    def measure(self, current: Round, sealed: SealedTask, entrant: Entrant) -> bool:
+        """Evaluate a candidate and report the count to the node; False when its bytes are gone."""
+        candidate = self._candidates[entrant.hash]
+        task, release = current.task.body, current.release.body
+        architecture = Recipe.parse(candidate.recipe).architecture
+        program, data = task.loaded_programs[architecture], sealed.shards[release.shard_index].data
+        shard = self._examples(release.test_root, data, release.n, task)
+        try:
+            found = self._checker.measure(program, candidate.weights_root, shard)
+        except DataMissingError:
+            return False
+        if found is None:
+            self._book.note_outcome(entrant.hash, Outcome.INVALID)
+            return True
+        self._book.note_measured(candidate.weights_root, current.release.id, found)
+        verdict = {
+            "arithmetic": task.arithmetic,
+            "program": sha256(task.programs[architecture]).hexdigest(),
+            "weights_root": candidate.weights_root.hex(),
+            "test_root": release.test_root.hex(),
+            "count": found.count,
+            "rank_sum": found.rank_sum,
+            "device": self._checker.device(program),
+            "evaluator": _EVALUATOR,
+        }
+        answer = self._node.submit_verdict(verdict)
+        _LOGGER.info(
+            "candidate %s: %d of %d correct, claims %s, on %s: %s",
+            entrant.hash[::-1].hex(),
+            found.count,
+            release.n,
+            list(entrant.claims),
+            verdict["device"],
+            answer,
+        )
+        return True
+
+    def check(self, current: Round, schedule: Schedule, sealed: SealedTask, entrant: Entrant) -> bool:
+        """Check a candidate as a final vouches for it; False when that has to wait."""
+        task = current.task.body
+        training = self._examples(task.training_root, sealed.training, task.training_n, task)
+        try:
+            outcome = self._checker.check(current, schedule, self.reveal(current, entrant), training)
+        except CheckLaterError as error:
+            _LOGGER.info("a check has to wait: %s", error)
+            return False
+        self._book.note_outcome(entrant.hash, outcome)
+        return True
+
+    def reveal(self, current: Round, entrant: Entrant) -> Reveal:
+        """
+        Build the reveal whose claim is the measured count.
+
+        Raises
+        ------
+        NodeAnswerError
+            The node gave something that is no reveal.
+
+        """
+        candidate = self._candidates[entrant.hash]
+        if entrant.measured is None or entrant.measured.count not in candidate.claims:
+            raise NodeAnswerError("listpodlcandidates: the claim is gone")
+        try:
+            disclosure = Disclosure(
+                Header.parse(candidate.header),
+                Opening.parse(candidate.opening),
+                candidate.recipe,
+                candidate.payout,
+            )
+        except RejectError as error:
+            raise NodeAnswerError(f"listpodlcandidates: {error}") from None
+        claim = entrant.measured.count
+        signature = candidate.signatures[candidate.claims.index(claim)]
+        return Reveal(disclosure, current.release.id, claim, signature)
+
+    def _examples(self, root: bytes, data: bytes, n: int, task: Task) -> Examples:
+        """Parse our own data once; only a training set and one shard are kept."""
+        if root not in self._parsed:
+            kept = {task.training_root, root}
+            self._parsed = {name: value for name, value in self._parsed.items() if name in kept}
+            self._parsed[root] = parse_examples(data, n, task.dims, task.classes)
+        return self._parsed[root]

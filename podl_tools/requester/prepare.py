@@ -1,0 +1,177 @@
+"""Preparing a task: from arrays to sealed shards, a signed task entry and a data directory."""
+
+from __future__ import annotations
+
+import secrets
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from podl_tools.constants import HASH_SIZE
+from podl_tools.dataset import split
+from podl_tools.errors import PodlError
+from podl_tools.examples import Examples
+from podl_tools.files import PUBLIC, ChainMark, make_directory, write_file
+from podl_tools.keys import SigningKey
+from podl_tools.program import parse_program
+from podl_tools.requester.signed import SignedEntries
+from podl_tools.requester.tasks import own_key, write_key, write_task
+from podl_tools.schedule import Schedule
+from podl_tools.sealing import SealedTask, seal_task
+from podl_tools.tool_errors import InputFileError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from podl_tools.sealing import TaskOptions
+
+TASKS: Final = "tasks"
+ENTRIES: Final = "entries"
+TASK_FILE: Final = "task.hex"
+_SECRET_SIZE: Final = 32
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """
+    What a task is made from.
+
+    Parameters
+    ----------
+    training, test
+        Files with the arrays `samples` (n, ...) int8 and `labels` (n,) uint8 (numpy's .npz).
+    programs
+        Layer programs as text.
+    shards, shard_size
+        Number of sealed shards, and samples in each.
+
+    """
+
+    training: Path
+    test: Path
+    programs: Sequence[str]
+    shards: int
+    shard_size: int
+
+
+def load_examples(path: Path) -> Examples:
+    """
+    Read labelled samples from a .npz file; nothing in it is executed.
+
+    Raises
+    ------
+    InputFileError
+        The file is missing, is no .npz file, or holds other arrays.
+
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return Examples(np.ascontiguousarray(arrays["samples"]), arrays["labels"])
+    except OSError as error:
+        raise InputFileError(f"data set {path}: {error.strerror or error}") from error
+    except KeyError as error:
+        raise InputFileError(f"data set {path}: no array named {error}") from None
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, PodlError) as error:
+        raise InputFileError(f"data set {path}: {error}") from None
+
+
+def deal_shards(test: Examples, shards: int, size: int) -> list[Examples]:
+    """
+    Deal the test samples into shards, in an order nobody can predict.
+
+    Raises
+    ------
+    SettingsError
+        There are fewer samples than the shards need.
+
+    """
+    if shards * size > len(test):
+        raise SettingsError(f"{shards} shards of {size} need {shards * size} samples, there are {len(test)}")
+    order = list(range(len(test)))
+    secrets.SystemRandom().shuffle(order)
+    return split(Examples(test.samples[order], test.labels[order]), [size] * shards)
+
+
+def seal(ingredients: Ingredients, options: TaskOptions, key: SigningKey) -> SealedTask:
+    """
+    Build a task and seal its shards.
+
+    Raises
+    ------
+    PodlError
+        The ingredients do not make a task that a node takes; the message says why.
+
+    """
+    return seal_task(
+        load_examples(ingredients.training),
+        deal_shards(load_examples(ingredients.test), ingredients.shards, ingredients.shard_size),
+        [parse_program(text) for text in ingredients.programs],
+        options,
+        requester_key=key.public,
+        secret=secrets.token_bytes(_SECRET_SIZE),
+    )
+
+
+def new_chain(
+    directory: Path, ingredients: Ingredients, options: TaskOptions, secret: bytes | None, now: int
+) -> bytes:
+    """
+    Make a requester's data directory with a signed first task.
+
+    Parameters
+    ----------
+    directory
+        Must not hold a requester yet.
+    ingredients, options
+        What the task is made from.
+    secret
+        Secret key to use; None makes one.
+    now
+        Time of the task entry in seconds.
+
+    Returns
+    -------
+    bytes
+        The chain id.
+
+    Raises
+    ------
+    SettingsError
+        The directory holds a requester already.
+
+    """
+    make_directory(directory)
+    if any((directory / name).exists() for name in (TASKS, ENTRIES, TASK_FILE)):
+        raise SettingsError(f"{directory} holds a requester already; a second one would sign over it")
+    secret = secret or secrets.token_bytes(HASH_SIZE)
+    key = SigningKey(secret)
+    sealed = seal(ingredients, options, key)
+    write_key(directory, secret)
+    _store(directory, sealed)
+    entry = SignedEntries(directory / ENTRIES, key).sign(Schedule(), now, sealed.task)
+    ChainMark(directory).check(entry.id)
+    write_file(directory / TASK_FILE, f"{entry.serialize().hex()}\n".encode(), PUBLIC)
+    return entry.id
+
+
+def further_task(directory: Path, ingredients: Ingredients, options: TaskOptions) -> bytes:
+    """
+    Prepare a task that the running requester publishes behind a final.
+
+    Returns
+    -------
+    bytes
+        Root of its shard list, which names it here.
+
+    """
+    sealed = seal(ingredients, options, own_key(directory))
+    _store(directory, sealed)
+    return sealed.task.shard_list_root
+
+
+def _store(directory: Path, sealed: SealedTask) -> None:
+    make_directory(directory / TASKS)
+    write_task(directory / TASKS / sealed.task.shard_list_root.hex(), sealed)

@@ -1,0 +1,235 @@
+"""The requester's loop: follow the schedule, decide, act. Everything it signs is on disk first."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from podl_tools.drafting import draft_final, draft_release
+from podl_tools.requester.decisions import (
+    Check,
+    Finalise,
+    Measure,
+    NextAttempt,
+    PublishTask,
+    Release,
+    Wait,
+    choose_list,
+    decide_final,
+    decide_release,
+    next_task,
+)
+from podl_tools.requester.signed import check_log
+from podl_tools.schedule import Round
+from podl_tools.tool_errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podl_tools.chain.follow import ScheduleFollower
+    from podl_tools.chain.node import Node
+    from podl_tools.entry import Body, Entry
+    from podl_tools.files import ChainMark
+    from podl_tools.requester.decisions import Action, Policy
+    from podl_tools.requester.phase2 import PhaseTwo
+    from podl_tools.requester.signed import SignedEntries
+    from podl_tools.requester.tasks import TaskShelf
+    from podl_tools.schedule import Schedule
+    from podl_tools.store import PublicObjects
+
+_LOGGER = logging.getLogger(__name__)
+_FEW_SHARDS: Final = 4
+_NO_SHARDS: Final = "this height cannot be released, the chain stands still"
+
+
+class Requester:
+    """
+    Runs the schedule of one chain.
+
+    Parameters
+    ----------
+    node
+        Takes entries, gives commitments.
+    follower
+        The schedule on that node.
+    mark
+        Ties the data directory to the chain.
+    shelf
+        Sealed tasks.
+    signed
+        Signs and remembers entries.
+    public
+        What the HTTP store gives out.
+    phase_two
+        Collects and checks candidates.
+    policy
+        What the protocol leaves open.
+    now
+        Time in seconds since 1970.
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        follower: ScheduleFollower,
+        mark: ChainMark,
+        shelf: TaskShelf,
+        signed: SignedEntries,
+        public: PublicObjects,
+        phase_two: PhaseTwo,
+        policy: Policy,
+        now: Callable[[], int],
+    ) -> None:
+        self._node = node
+        self._follower = follower
+        self._mark = mark
+        self._shelf = shelf
+        self._signed = signed
+        self._public = public
+        self._phase_two = phase_two
+        self._policy = policy
+        self._now = now
+        self._checked = 0
+        self._said = ""
+
+    def step(self) -> float | None:
+        """
+        Act until there is nothing to do but wait.
+
+        Returns
+        -------
+        float or None
+            Seconds until something is due.
+
+        """
+        while True:
+            info = self._follower.update()
+            self._mark.check(info.chain_id)
+            schedule = self._follower.schedule
+            self._check_log(schedule)
+            self._publish_data(schedule)
+            if info.state != "running":
+                self._say(f"the node's schedule is {info.state}: nothing more can be signed", logging.ERROR)
+                return None
+            entry = self._signed.for_slot(schedule.last_id)
+            if entry is not None:
+                if not self._submit(entry):
+                    return None
+                continue
+            current = Round.current(schedule)
+            action = self._decide(schedule, current)
+            if isinstance(action, Wait):
+                return None if action.seconds == float("inf") else action.seconds
+            if not self._act(schedule, current, action):
+                return None
+
+    def _check_log(self, schedule: Schedule) -> None:
+        """Compare the log with what was signed here, whenever it changed."""
+        if len(schedule.entries) != self._checked:
+            check_log(schedule, self._signed)
+            self._checked = len(schedule.entries)
+
+    def _publish_data(self, schedule: Schedule) -> None:
+        """Make training sets of published tasks and shards of accepted releases public."""
+        for placed in schedule.tasks:
+            sealed = self._shelf.find(placed.body)
+            self._public.add(sealed.task.training_root, sealed.training)
+        for height in range(schedule.first_height, schedule.next_height + 1):
+            sealed = self._shelf.find(schedule.task_for(height).body)
+            for release in schedule.releases_for(height):
+                shard = sealed.shards[release.body.shard_index]
+                self._public.add(shard.root, shard.data)
+
+    def _decide(self, schedule: Schedule, current: Round | None) -> Action:
+        now = self._time(schedule)
+        if current is None:
+            self._shelf.refresh()
+            publish = next_task(schedule, [sealed.task for sealed in self._shelf.tasks])
+            return publish or decide_release(schedule, self._policy, self._listed(schedule, now), now)
+        sealed = self._shelf.find(current.task.body)
+        return decide_final(current, self._policy, self._phase_two.entrants(current, sealed), now)
+
+    def _time(self, schedule: Schedule) -> int:
+        """Time for an entry signed now: an entry must not be older than the one before it."""
+        return max(self._now(), schedule.entries[-1].time)
+
+    def _listed(self, schedule: Schedule, now: int) -> tuple[bytes, ...]:
+        height = schedule.next_height
+        earlier = {name for release in schedule.releases_for(height) for name in release.body.listed}
+        pool = self._node.commitments()
+        size = schedule.task_for(height).body.list_size
+        return choose_list(pool.commitments, sorted(earlier), self._phase_two.failed, now, size)
+
+    def _act(self, schedule: Schedule, current: Round | None, action: Action) -> bool:
+        """Do one thing; False when it has to wait for something."""
+        match action:
+            case PublishTask(task):
+                return self._sign(schedule, task)
+            case Release(listed):
+                return self._release(schedule, listed)
+            case NextAttempt():
+                listed = self._listed(schedule, self._time(schedule))
+                return bool(listed) and self._release(schedule, listed)
+        return current is not None and self._act_in_round(schedule, current, action)
+
+    def _act_in_round(self, schedule: Schedule, current: Round, action: Action) -> bool:
+        sealed = self._shelf.find(current.task.body)
+        match action:
+            case Measure(entrant):
+                return self._phase_two.measure(current, sealed, entrant)
+            case Check(entrant):
+                return self._phase_two.check(current, schedule, sealed, entrant)
+            case Finalise(entrant, skipped):
+                reveal = self._phase_two.reveal(current, entrant)
+                replayed = bool(current.task.body.require_replay)
+                body = draft_final(reveal, current.release.body, replayed=replayed, skipped=skipped)
+                return self._sign(schedule, body)
+        return False
+
+    def _release(self, schedule: Schedule, listed: tuple[bytes, ...]) -> bool:
+        height = schedule.next_height
+        sealed = self._shelf.find(schedule.task_for(height).body)
+        left = len(sealed.shards) - schedule.next_shard(height)
+        if left < 1:
+            self._say(f"all {len(sealed.shards)} sealed shards have been opened: {_NO_SHARDS}", logging.ERROR)
+            return False
+        if left <= _FEW_SHARDS:
+            advice = "add a task two heights before they run out"
+            self._say(f"{left} sealed shards are left: {advice}", logging.WARNING)
+        prev = schedule.commit_prev(height) or self._first_prev(schedule)
+        if prev is None:
+            self._say(f"the node has no block of height {height - 1} yet")
+            return False
+        return self._sign(schedule, draft_release(schedule, sealed, prev, listed))
+
+    def _first_prev(self, schedule: Schedule) -> bytes | None:
+        """Block below the first height: that of an earlier attempt, else the node's."""
+        earlier = schedule.latest_release(schedule.next_height)
+        return earlier.body.prev_block if earlier is not None else self._node.commitments().prev
+
+    def _sign(self, schedule: Schedule, body: Body) -> bool:
+        return self._submit(self._signed.sign(schedule, self._time(schedule), body))
+
+    def _submit(self, entry: Entry) -> bool:
+        """
+        Hand a signed entry to the node.
+
+        Raises
+        ------
+        RefusedError
+            The node refuses it. Nothing else may be signed for its slot, so the operator has to look.
+
+        """
+        answer = self._node.submit_entry(entry.serialize())
+        what = f"{entry.type.name.lower()} {entry.id.hex()}"
+        if answer.refused:
+            raise RefusedError(f"the node refuses the signed {what}: {answer}")
+        self._say(f"{what}: {answer}")
+        return answer.held
+
+    def _say(self, text: str, level: int = logging.INFO) -> None:
+        """Log once what repeats at every look."""
+        if text != self._said:
+            _LOGGER.log(level, text)
+        self._said = text

@@ -1,0 +1,107 @@
+"""
+What the requester has signed, one file per slot of the schedule.
+
+A slot is the id of the entry before. An entry is on disk before any node sees it, and a slot that has a file
+is never signed again: two different entries for one slot would freeze the chain (protocol section 5,
+"Equivocation").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from podl_tools.drafting import sign_next
+from podl_tools.entry import Entry
+from podl_tools.errors import RejectError
+from podl_tools.files import make_directory, read_file, write_file
+from podl_tools.tool_errors import InputFileError, WrongChainError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from podl_tools.entry import Body
+    from podl_tools.keys import SigningKey
+    from podl_tools.schedule import ScheduleLog
+
+
+class SignedEntries:
+    """
+    Signs entries, and remembers them.
+
+    Parameters
+    ----------
+    directory
+        Made when missing.
+    key
+        The requester's key.
+
+    """
+
+    def __init__(self, directory: Path, key: SigningKey) -> None:
+        make_directory(directory)
+        self._directory = directory
+        self._key = key
+
+    def for_slot(self, slot: bytes) -> Entry | None:
+        """
+        Return what was signed for a slot, None when nothing was.
+
+        Raises
+        ------
+        InputFileError
+            The file is damaged; signing anew might equivocate, so nothing may go on.
+
+        """
+        path = self._path(slot)
+        if not path.exists():
+            return None
+        try:
+            entry = Entry.parse(read_file(path))
+        except RejectError as error:
+            raise InputFileError(f"{path} is damaged, restore it before going on: {error}") from None
+        if entry.prev != slot or not entry.verify(self._key.public):
+            raise InputFileError(f"{path} does not hold an entry of ours for its slot")
+        return entry
+
+    def sign(self, log: ScheduleLog, time: int, body: Body) -> Entry:
+        """
+        Sign the entry that follows the log's last one; return the earlier one when the slot is taken.
+
+        Parameters
+        ----------
+        log
+            The schedule as the node has it.
+        time
+            Time of the entry in seconds.
+        body
+            What it says.
+
+        """
+        earlier = self.for_slot(log.last_id)
+        if earlier is not None:
+            return earlier
+        entry = sign_next(log, self._key, time, body)
+        write_file(self._path(log.last_id), entry.serialize())
+        return entry
+
+    def _path(self, slot: bytes) -> Path:
+        return self._directory / slot.hex()
+
+
+def check_log(log: ScheduleLog, signed: SignedEntries) -> None:
+    """
+    Demand that the node's log holds nothing that contradicts what was signed here.
+
+    Raises
+    ------
+    WrongChainError
+        Another entry stands in a slot: the key is used elsewhere too, or the data directory is an old copy.
+
+    """
+    for entry in log.entries:
+        ours = signed.for_slot(entry.prev)
+        if ours is not None and ours.id != entry.id:
+            raise WrongChainError(
+                f"the node has entry {entry.id.hex()} where this data directory signed {ours.id.hex()}: "
+                "another copy of the requester is running, or this directory is out of date"
+            )

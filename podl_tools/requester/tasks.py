@@ -1,0 +1,168 @@
+"""The requester's tasks on disk: what is public at once, and the shards that stay sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from podl_tools.codec import Reader, Writer
+from podl_tools.dataset import data_size
+from podl_tools.errors import RejectError
+from podl_tools.files import make_directory, read_file, read_json, write_file, write_json
+from podl_tools.keys import SigningKey
+from podl_tools.merkle import data_root, tree_root
+from podl_tools.sealing import SealedShard, SealedTask
+from podl_tools.task import Task, check_task
+from podl_tools.tool_errors import InputFileError, WrongChainError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TASK: Final = "task"
+_TRAINING: Final = "training"
+_SHARDS: Final = "shards.json"
+_KEY: Final = "requester.key"
+_REASON: Final = "podl-data-file"
+
+
+def write_task(directory: Path, sealed: SealedTask) -> None:
+    """Write a sealed task into a new directory; the task's own bytes come last and make it count."""
+    make_directory(directory)
+    for index, shard in enumerate(sealed.shards):
+        write_file(directory / f"shard{index}", shard.data)
+    salts = [{"n": shard.n, "salt": shard.salt.hex()} for shard in sealed.shards]
+    write_json(directory / _SHARDS, {"shards": salts})
+    write_file(directory / _TRAINING, sealed.training)
+    writer = Writer(_REASON)
+    sealed.task.write(writer)
+    write_file(directory / _TASK, writer.bytes())
+
+
+def read_task(directory: Path) -> SealedTask:
+    """
+    Read a sealed task and check everything against its roots.
+
+    Raises
+    ------
+    InputFileError
+        A file is missing or damaged.
+
+    """
+    try:
+        reader = Reader(read_file(directory / _TASK), _REASON)
+        task = Task.read(reader)
+        reader.finish()
+        records = read_json(directory / _SHARDS).get("shards", [])
+        shards = tuple(_read_shard(directory, index, record) for index, record in enumerate(records))
+        sealed = SealedTask(task, read_file(directory / _TRAINING), shards)
+        _check(sealed)
+    except (RejectError, KeyError, TypeError, ValueError) as error:
+        raise InputFileError(f"{directory}: damaged: {error}") from None
+    return sealed
+
+
+class TaskShelf:
+    """
+    The tasks of a data directory; new ones are noticed while the requester runs.
+
+    Parameters
+    ----------
+    directory
+        Holds one directory per task.
+    public_key
+        The requester's key, which every task names.
+
+    Raises
+    ------
+    InputFileError
+        There is no task, a file is damaged, or a task names another key.
+
+    """
+
+    def __init__(self, directory: Path, public_key: bytes) -> None:
+        self._directory = directory
+        self._public_key = public_key
+        self._tasks: dict[str, SealedTask] = {}
+        self.refresh()
+        if not self._tasks:
+            raise InputFileError(f"{directory}: no task here, make one with `podl-requester init`")
+
+    def refresh(self) -> None:
+        """Read tasks that were prepared since the last look; raises as the constructor does."""
+        for path in sorted(self._directory.glob(f"*/{_TASK}")):
+            if path.parent.name not in self._tasks:
+                self._tasks[path.parent.name] = self._read(path.parent)
+
+    @property
+    def tasks(self) -> list[SealedTask]:
+        """All tasks in the order of their first heights."""
+        return sorted(self._tasks.values(), key=lambda sealed: sealed.task.first_height)
+
+    def find(self, task: Task) -> SealedTask:
+        """
+        Sealed shards of a task.
+
+        Raises
+        ------
+        WrongChainError
+            They are not in this data directory.
+
+        """
+        sealed = self._tasks.get(task.shard_list_root.hex())
+        if sealed is None:
+            raise WrongChainError(
+                f"no sealed shards here for the task with list {task.shard_list_root.hex()}"
+            )
+        return sealed
+
+    def _read(self, directory: Path) -> SealedTask:
+        sealed = read_task(directory)
+        if sealed.task.requester_key != self._public_key:
+            raise InputFileError(f"{directory}: the task names another requester key than the one here")
+        if sealed.task.shard_list_root.hex() != directory.name:
+            raise InputFileError(f"{directory}: not named after the shard list of its task")
+        return sealed
+
+
+def write_key(directory: Path, secret: bytes) -> None:
+    """Write the requester's secret, readable by its owner alone."""
+    write_file(directory / _KEY, f"{secret.hex()}\n".encode())
+
+
+def read_secret(path: Path) -> bytes:
+    """
+    Read a secret key in hex.
+
+    Raises
+    ------
+    InputFileError
+        The file is missing, or holds no key.
+
+    """
+    try:
+        secret = bytes.fromhex(read_file(path).decode("ascii").strip())
+        SigningKey(secret)
+    except (ValueError, RejectError):
+        raise InputFileError(f"{path}: expected a secret key of 32 bytes in hex") from None
+    return secret
+
+
+def own_key(directory: Path) -> SigningKey:
+    """Read the key of a data directory; raises as `read_secret`."""
+    return SigningKey(read_secret(directory / _KEY))
+
+
+def _read_shard(directory: Path, index: int, record: dict[str, Any]) -> SealedShard:
+    return SealedShard(
+        read_file(directory / f"shard{index}"), int(record["n"]), bytes.fromhex(record["salt"])
+    )
+
+
+def _check(sealed: SealedTask) -> None:
+    task = sealed.task
+    check_task(task)
+    if tree_root([shard.commitment for shard in sealed.shards]) != task.shard_list_root:
+        raise RejectError(_REASON, "the shards are not those the task commits to")
+    if len(sealed.training) != data_size(task.training_n, task.dims):
+        raise RejectError(_REASON, "the training set has another size than the task says")
+    if data_root(sealed.training) != task.training_root:
+        raise RejectError(_REASON, "the training set is not the one the task names")

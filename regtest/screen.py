@@ -1,0 +1,86 @@
+"""Output: a bar with the current state on terminals, plain lines everywhere."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+_PLAIN_WIDTH: Final = 130  # columns for tables that go into a file or a pipe
+
+
+class Screen:
+    """Shows lines, tables and progress.
+
+    Parameters
+    ----------
+    console : Console
+        Where to write.
+    progress : Progress
+        Shows the state on terminals.
+    total : int
+        Blocks to be made.
+    """
+
+    def __init__(self, console: Console, progress: Progress, total: int) -> None:
+        self._console = console
+        self._progress = progress
+        self._task = progress.add_task("setting up", total=total)
+
+    def line(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def table(self, table: Table) -> None:
+        """Print a table."""
+        self._console.print(table)
+
+    def state(self, text: str) -> None:
+        """Show what is being waited for; terminals only."""
+        self._progress.update(self._task, description=text)
+
+    def advance(self) -> None:
+        """Count one block."""
+        self._progress.advance(self._task)
+
+
+@contextmanager
+def open_screen(total: int, console: Console | None = None) -> Iterator[Screen]:
+    """Show a bar while the block runs.
+
+    Parameters
+    ----------
+    total : int
+        Blocks to be made.
+    console : Console, optional
+        Where to write; standard output when not given.
+    """
+    console = console or _console()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield Screen(console, progress, total)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
