@@ -212,7 +212,10 @@ class ZmqPodlTest(PodlTestFramework):
             taken = f"tcp://127.0.0.1:{other.getsockname()[1]}"
             self.refuse_start([f"-zmqpubpodl={taken}"], cannot)
         self.log.info("It needs PoDL")
-        self.refuse_start([podl], "Error: -zmqpubpodl is set, but proof of deep learning", podl=False)
+        plain = Path(self.options.tmpdir) / "plain"
+        plain.mkdir()
+        ordinary = ["-regtest", f"-datadir={plain}", podl]
+        self.refuse_start(ordinary, "Error: -zmqpubpodl is set, but proof of deep learning", podl=False)
 
     def refuse_start(self, options: list[str], message: str, *, podl: bool = True) -> None:
         """Expect an error at start."""

@@ -18,8 +18,8 @@ from podl_tools.merkle import chunk_count, data_proof, verify_chunk
 from podl_tools.program import parse_program
 
 UNKNOWN = named_bytes("nobody has this")
-# Wide enough for weights of two chunks and a model of seven.
-WIDE = parse_program(f"input {FEATURES}, dense 6000, output {CLASSES}")
+# Wide enough for weights of two chunks and a model of six.
+WIDE = parse_program(f"input {FEATURES}, dense 900, dense 90, output {CLASSES}")
 
 
 class PodlFetchTest(PodlTestFramework):

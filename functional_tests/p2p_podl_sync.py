@@ -17,7 +17,7 @@ from podl_tools.program import parse_program
 
 # Models of several chunks, and small ones.
 PROGRAMS = (
-    parse_program(f"input {FEATURES}, dense 6000, output {CLASSES}"),
+    parse_program(f"input {FEATURES}, dense 900, dense 90, output {CLASSES}"),
     parse_program(f"input {FEATURES}, output {CLASSES}"),
 )
 

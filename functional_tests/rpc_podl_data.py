@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from podl_framework.actors import Miner
+from podl_framework.actors import Miner, client
 from podl_framework.bad_input import (
     DESERIALIZATION_ERROR,
     INVALID_PARAMETER,
@@ -53,9 +53,14 @@ class RpcPodlDataTest(BadInputTest):
     def prepare(self) -> None:
         """Play a height, so that the node holds one object of each kind."""
         node, miner = self.nodes[0], Miner(self.requester, "first")
-        current = Round(self.requester, node, [miner]).commit().close().reveal().judge()
-        current.finish()
+        current = Round(self.requester, node, [miner]).commit().close()
         kept = current.kept[0]
+        reveal = miner.reveal(kept, current.release)
+        assert_equal(str(client(node).submit_reveal(reveal.serialize())), "accepted")
+        self.check_assembly(kept.trained.model_root.hex(), kept.trained.model)
+        miner.upload(node, kept)
+        current.reveals = [reveal]
+        current.judge().finish()
         assert_equal(node.getbestblockhash(), kept.hash_hex)
         trained = kept.trained
         self.objects = {
@@ -64,6 +69,30 @@ class RpcPodlDataTest(BadInputTest):
             "model": (trained.model_root.hex(), trained.model),
             "shard": (current.release.body.test_root.hex(), self.requester.shard_data(current.release)),
         }
+
+    def check_assembly(self, root: str, data: bytes) -> None:
+        """Hand a model over in pieces, with everything that can go wrong on the way."""
+        self.log.info("Pieces come in order; the object is checked when it is whole")
+        half = len(data) // 2
+
+        def put(offset: int, piece: bytes, size: int = len(data)) -> tuple[Any, ...]:
+            result = self.nodes[0].submitpodldata("model", root, size, offset, piece.hex())
+            return result["status"], result.get("reason"), result["received"], result["complete"]
+
+        assert_equal(put(0, data, size=1 << 31), ("refused", "podl-data-size", 0, False))
+        assert_equal(put(0, data, size=len(data) + 1), ("accepted", None, len(data), False))
+        assert_equal(put(len(data), b"\x00", size=len(data) + 1), ("refused", "podl-data-size", 0, False))
+        assert_equal(put(half, data[half:]), ("refused", "podl-data-size", 0, False))
+        assert_equal(put(0, data[:half]), ("accepted", None, half, False))
+        assert_equal(put(half + 1, data[half + 1 :]), ("refused", "podl-data-size", half, False))
+        assert_equal(put(1, data[1:]), ("refused", "podl-data-size", half, False))
+        wrong = bytes([data[-1] ^ 1])
+        assert_equal(put(half, data[half:-1]), ("accepted", None, len(data) - 1, False))
+        assert_equal(put(len(data) - 1, wrong), ("refused", "podl-data-root", 0, False))
+        assert_equal(put(len(data) - 1, data[-1:]), ("refused", "podl-data-size", 0, False))
+        assert_equal(put(0, data[:half]), ("accepted", None, half, False))
+        assert_equal(put(0, data[:1]), ("accepted", None, 1, False))
+        assert_equal(put(1, data[1:]), ("accepted", None, len(data), True))
 
     def check_input(self) -> None:
         """Call everything badly."""

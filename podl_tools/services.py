@@ -82,7 +82,11 @@ class Wakeup:
 
 @contextmanager
 def stop_on_signals(wakeup: Wakeup) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into `wakeup.stop()` while the block runs."""
+    """
+    Turn SIGTERM and SIGINT into `wakeup.stop()` while the block runs.
+
+    Once stopped, further ones are ignored for good: a second signal must not kill a program that is ending.
+    """
 
     def handle(number: int, _frame: FrameType | None) -> None:
         _LOGGER.info("%s received, ending", signal.Signals(number).name)
@@ -93,7 +97,7 @@ def stop_on_signals(wakeup: Wakeup) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if wakeup.stopped else handler)
 
 
 def run_service(body: Callable[[Wakeup], None]) -> int:

@@ -208,7 +208,7 @@ def serve(objects: PublicObjects, host: str, port: int) -> Iterator[int]:
         server = _Server((host, port), handler)
     except OSError as error:
         raise PortInUseError(f"the HTTP store cannot listen on {host}:{port}: {error.strerror}") from error
-    thread = threading.Thread(target=server.serve_forever, name="store", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="store", daemon=True)
     thread.start()
     try:
         yield server.server_address[1]

@@ -67,9 +67,9 @@ class Demo:
         self._screen.line(f"everything of this run is in {self._directory}")
         started = time.monotonic()
         task_file = make_task(self._directory / "requester")
-        self._screen.line(
-            f"requester: task with {len(MINERS)} programs, {SHARDS} sealed shards of {SHARD_SIZE}"
-        )
+        self._screen.line(f"requester: {SHARDS} sealed test shards of {SHARD_SIZE} handwritten digits")
+        for plan in MINERS:
+            self._screen.line(f"miner {plan.name}, {plan.epochs} epochs per block: {plan.program}")
         network = Network(self._directory, self._binaries, task_file)
         kept = False
         try:

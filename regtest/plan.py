@@ -20,8 +20,8 @@ class MinerPlan:
 
     Parameters
     ----------
-    name
-        Short name of the architecture, also in the plot.
+    name, kind
+        Short name, for lines and the plot; kind of network, for tables.
     program
         Layer program.
     epochs, rate
@@ -31,6 +31,7 @@ class MinerPlan:
     """
 
     name: str
+    kind: str
     program: str
     epochs: int
     rate: int
@@ -40,15 +41,23 @@ class MinerPlan:
 # One per node, in this order; the position is also the index of the task's layer program. Different backends
 # train and replay, so a model that only one of them can produce would be found at once.
 MINERS: Final = (
-    MinerPlan("mlp", "input 64, dense 64, dense 64, output 10", epochs=3, rate=5, backend="numpy"),
+    MinerPlan(
+        "mlp",
+        "fully connected",
+        "input 64, dense 64, dense 64, output 10",
+        epochs=3,
+        rate=5,
+        backend="numpy",
+    ),
     MinerPlan(
         "cnn",
+        "convolutional",
         "input 8x8x1, conv2d 3x3x16, maxpool 2, conv2d 3x3x32, maxpool 2, flatten, dense 64, output 10",
         epochs=2,
         rate=4,
         backend="tensorflow",
     ),
-    MinerPlan("mgru", "input 8x8, mgru 64, output 10", epochs=4, rate=4, backend="numpy"),
+    MinerPlan("mgru", "recurrent", "input 8x8, mgru 64, output 10", epochs=4, rate=4, backend="numpy"),
 )
 # TensorFlow takes about half a gigabyte per process.
 VALIDATOR_BACKENDS: Final = ("tensorflow", "numpy", "numpy")
@@ -59,8 +68,3 @@ BATCH: Final = 5
 def miner_name(architecture: int) -> str:
     """Return the name of the miner that trains a layer program."""
     return MINERS[architecture].name
-
-
-def model_text(architecture: int) -> str:
-    """Return the layers between input and output, for tables."""
-    return ", ".join(MINERS[architecture].program.split(", ")[1:-1])

@@ -36,14 +36,18 @@ def claim_points(blocks: Sequence[Block], architecture: int) -> list[tuple[int, 
 
 def write_plot(blocks: Sequence[Block], path: Path) -> None:
     """Draw every candidate's claim by architecture and the winners' measured accuracy, as PNG."""
-    figure = Figure(figsize=(8, 4.8), dpi=120, layout="constrained")
+    figure = Figure(figsize=(9, 4.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for architecture, (colour, marker) in zip(range(len(MINERS)), _STYLES, strict=True):
         _draw_claims(axes, blocks, architecture, colour, marker)
-    heights = [block.height for block in blocks]
+    path_of_winners = [(block.height + _offset(block.architecture), block.accuracy) for block in blocks]
     axes.plot(
-        heights, [_PERCENT * block.accuracy for block in blocks], "-", color="black", alpha=0.35, zorder=1
+        [at for at, _ in path_of_winners],
+        [_PERCENT * accuracy for _, accuracy in path_of_winners],
+        color="black",
+        alpha=0.35,
+        zorder=1,
     )
     for block in blocks:
         _mark_winner(axes, block)
@@ -53,7 +57,7 @@ def write_plot(blocks: Sequence[Block], path: Path) -> None:
     axes.set_title("Accuracy of the candidates for each block")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside right upper")
     figure.savefig(path)
 
 

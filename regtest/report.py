@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from regtest.plan import miner_name, model_text
+from regtest.plan import MINERS, miner_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def block_rows(blocks: Sequence[Block], replays: Sequence[Replay]) -> list[list[
         [
             str(block.height),
             miner_name(block.architecture),
-            model_text(block.architecture),
+            MINERS[block.architecture].kind,
             f"{block.claim}/{block.samples}",
             f"{replay.measured}/{block.samples}",
             str(block.listed),
@@ -73,9 +73,8 @@ def block_rows(blocks: Sequence[Block], replays: Sequence[Replay]) -> list[list[
 def block_table(blocks: Sequence[Block], replays: Sequence[Replay]) -> Table:
     """Return the table of blocks."""
     table = Table(title="Blocks won by trained models")
-    for name in ("height", "winner"):
+    for name in ("height", "winner", "model"):
         table.add_column(name)
-    table.add_column("model", max_width=26)
     for name in ("claim", "measured", "candidates", "commit", "reveal"):
         table.add_column(name, justify="right")
     for name in ("model root", "start", "replay"):

@@ -240,6 +240,7 @@ class FakeNode:
             "weights": ("weights", opening.weights_root) in self.objects,
             "model": ("model", opening.model_root) in self.objects,
             "state": "valid" if contender.is_verified else state,
+            **({"count": contender.measured.count} if contender.measured else {}),
         }
 
     def job(self, current: Round, name: bytes) -> dict[str, Any] | None:

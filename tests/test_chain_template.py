@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +93,22 @@ def test_height_in_the_coinbase(height: int, script: str) -> None:
 def test_transaction_that_cannot_be_read(data: str) -> None:
     with pytest.raises(NodeAnswerError):
         draft_block(template(transactions=[{"data": data}]), PAYOUT)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(ANSWER)),
+        st.none()
+        | st.integers()
+        | st.text(max_size=9)
+        | st.just([{}])
+        | st.just([{"data": "zz"}])
+        | st.just({}),
+    )
+)
+def test_any_template_is_read_or_named(changes: dict[str, Any]) -> None:
+    with contextlib.suppress(NodeAnswerError):
+        template(**changes)
 
 
 class Shelf:

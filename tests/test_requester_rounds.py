@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,13 @@ from podl_tools import training_run
 from podl_tools.drafting import sign_next
 from podl_tools.entry import FinalBody, ReleaseBody, Skipped, SkipReason
 from podl_tools.keys import SigningKey
+from podl_tools.ml.model import model_bytes, parse_model, weight_bytes
 from podl_tools.requester.decisions import Policy
 from podl_tools.requester.tasks import own_key
 from podl_tools.reveal import Reveal
 from podl_tools.tool_errors import NodeUnreachableError, RefusedError, WrongChainError
 from podl_tools.trainer import service as trainer_service
+from podl_tools.winner import Measured
 from tests.world import FIRST_HEIGHT, OPTIONS, World
 
 if TYPE_CHECKING:
@@ -105,6 +106,33 @@ def test_validator_alone_suffices_for_the_node(world: World) -> None:
     ]
 
 
+def test_requester_alone_signs_but_the_node_waits_for_its_own_evaluator(world: World) -> None:
+    requester, miner = world.requester(reports=False), world.miner("ann")
+    world.train("ann", miner)
+    world.later(10, miner.step, requester.step, requester.step, miner.step)
+    world.later(10, requester.step)
+    assert len(world.fake.schedule.finals) == 1
+    assert (world.fake.reported, world.fake.tip_height) == ([], FIRST_HEIGHT - 1)
+    miner.stop()
+
+
+def test_nothing_is_signed_when_the_nodes_evaluator_disagrees(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    requester, miner = world.requester(reports=False), world.miner("ann")
+    world.train("ann", miner)
+    world.later(10, miner.step, requester.step, requester.step, miner.step)
+    (revealed,) = world.fake.revealed.values()
+    release = world.fake.schedule.latest_release(FIRST_HEIGHT)
+    assert release is not None
+    key = world.fake.verdict_key(revealed.disclosure, release.body.test_root)
+    world.fake.verdicts[key] = Measured(1, 1)
+    world.later(10, requester.step)
+    assert not world.fake.schedule.finals
+    assert "1 by the node's evaluator; nothing is signed" in caplog.text
+    miner.stop()
+
+
 def test_restarted_requester_sends_the_same_entry_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,19 +214,41 @@ def test_copy_of_an_earlier_model_is_named(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
+    requester.step()
     miners["ann"].step()
-    world.later(10, requester.step)
     stolen = miners["ann"]._jobs[0]
-    model, weights = stolen.model, stolen.weights
+    master = np.frombuffer(stolen.model, "<i4").copy()
+    master[:3] -= 1 << 18  # a few weights change, most stay
+    program = world.fake.schedule.tasks[0].body.loaded_programs[0]
+    copy = parse_model(program, master.tobytes())
+    world.later(10, requester.step)
+    with monkeypatch.context() as patch:
+        tamper(patch, lambda trained: replace(trained, model=model_bytes(copy), weights=weight_bytes(copy)))
+        thief = world.miner("bob", warm_start=False)
+        world.train("bob", thief)
+    world.later(10, thief.step, requester.step, requester.step, thief.step)
+    world.later(10, requester.step)
+    assert "podl-model-copy" in caplog.text
+    assert world.fake.schedule.next_height == FIRST_HEIGHT + 1
+    miners["ann"].stop()
+
+
+def test_reused_model_is_refused_at_the_reveal(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
+    requester.step()
+    miners["ann"].step()
+    model, weights = miners["ann"]._jobs[0].model, miners["ann"]._jobs[0].weights
+    world.later(10, requester.step)
     with monkeypatch.context() as patch:
         tamper(patch, lambda trained: flip_low_bits(replace(trained, model=model, weights=weights)))
         thief = world.miner("bob", warm_start=False)
         world.train("bob", thief)
-    world.later(10, thief.step, requester.step, thief.step)
-    with caplog.at_level(logging.WARNING):
-        world.later(10, requester.step)
-    assert "podl-model-duplicate" in caplog.text or "podl-model-copy" in caplog.text
-    assert world.fake.schedule.next_height == FIRST_HEIGHT + 1
+    world.later(10, thief.step, requester.step, requester.step, thief.step)
+    assert "podl-model-duplicate" in caplog.text
+    assert not world.fake.revealed
+    miners["ann"].stop()
 
 
 def test_missing_bytes_are_waited_for_and_then_skipped(world: World) -> None:

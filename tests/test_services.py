@@ -30,7 +30,7 @@ from podl_tools.tool_errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CHAIN = b"\1" * 32
@@ -168,10 +168,18 @@ def test_exit_codes_are_distinct() -> None:
     assert len({found.exit_code for found in own}) == len(own)
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Put back what a stopped service leaves ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_cleanly(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-
     def body(wakeup: Wakeup) -> None:
         def step() -> None:
             os.kill(os.getpid(), number)
@@ -180,7 +188,14 @@ def test_signals_end_cleanly(number: signal.Signals) -> None:
         raise StoppedError("stopped")
 
     assert run_service(body) == 0
-    assert signal.getsignal(number) is before
+    os.kill(os.getpid(), number)  # a second one comes too late to do harm
+
+
+@pytest.mark.usefixtures("handlers")
+def test_signals_are_as_before_after_an_error() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    assert run_service(raising(PodlError("x"))) == 1
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_node_restarts_are_survived() -> None:

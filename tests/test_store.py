@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from podl_tools.fetch import Fetcher, check_mirror
 from podl_tools.merkle import data_root
@@ -84,6 +86,12 @@ def get(url: str, path: str, **headers: str) -> requests.Response:
 )
 def test_range_header(header: str | None, span: tuple[int, int] | None) -> None:
     assert parse_range(header, 100) == span
+
+
+@given(st.text(max_size=30) | st.from_regex(r"bytes=\d*-\d*", fullmatch=True), st.integers(1, 10**6))
+def test_any_range_header_stays_inside_the_object(header: str, size: int) -> None:
+    span = parse_range(header, size)
+    assert span is None or 0 <= span[0] < span[1] <= size
 
 
 def test_whole_object(url: str) -> None:

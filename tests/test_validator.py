@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from podl_tools.chain.answers import Job, Submission
+from podl_tools.chain.verdict import Verdict
 from podl_tools.files import ChainMark
 from podl_tools.ml.evaluation import Evaluation
 from podl_tools.requester.decisions import Policy
 from podl_tools.tool_errors import NodeUnreachableError, WrongChainError
 from podl_tools.validator import cli
-from podl_tools.validator.jobs import JobBook, verdict_of
+from podl_tools.validator.jobs import JobBook, job_key
 from podl_tools.validator.start import Start
 from podl_tools.winner import Measured
 from tests.world import World
@@ -33,7 +34,7 @@ FOUND = Evaluation(60, 9, 64)
 
 
 def test_verdict_names_what_was_read() -> None:
-    assert verdict_of(make_job(), FOUND, "CPU", "me") == {
+    assert Verdict(job_key(make_job()), 60, 9, "CPU", "me").fields() == {
         "arithmetic": 1,
         "program": sha256(b"program").hexdigest(),
         "weights_root": "01" * 32,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,12 @@ PROGRAMS = ("input 6, dense 8, output 3", "input 6, output 3")
 OPTIONS = TaskOptions(
     first_height=FIRST_HEIGHT, min_commit=10, min_reveal=10, max_phase=600, stamp_bits=4, list_size=4
 )
+
+
+@cache
+def shared_backend() -> Backend:
+    """Return the backend of all tests; its self-test takes a while."""
+    return Backend("numpy")
 
 
 class Clock:
@@ -83,7 +90,7 @@ class World:
         self.task_entry = Entry.parse(bytes.fromhex((self.home / TASK_FILE).read_text()))
         self.fake = FakeNode(self.task_entry, self.clock)
         self.node = Node(self.fake)
-        self.backend = Backend("numpy")
+        self.backend = shared_backend()
         self.trained: dict[str, threading.Event] = {}
         self.public = PublicObjects(self.home / "public")
 
@@ -91,8 +98,8 @@ class World:
     def schedule(self) -> object:
         return self.fake.schedule
 
-    def requester(self, policy: Policy | None = None) -> Requester:
-        """Start a requester, as after a restart when there was one before."""
+    def requester(self, policy: Policy | None = None, *, reports: bool = True) -> Requester:
+        """Start a requester that is its node's evaluator too, as after a restart if there was one before."""
         key = own_key(self.home)
         checker = Checker(self.node, Fetcher(self.home / "data", []), self.backend, lambda _: None)
         book = CheckBook(self.home / "checked.json", self.clock)
@@ -103,7 +110,7 @@ class World:
             TaskShelf(self.home / TASKS, key.public),
             SignedEntries(self.home / ENTRIES, key),
             self.public,
-            PhaseTwo(self.node, checker, book),
+            PhaseTwo(self.node, checker, book, reports=reports),
             policy or Policy(min_commitments=1, commit_seconds=60, reveal_seconds=60),
             self.clock,
         )

@@ -14,6 +14,7 @@ from podl_tools.chain.answers import Submission
 from podl_tools.chain.data import Kind, upload
 from podl_tools.chain.node import Node
 from podl_tools.chain.template import Template, draft_block
+from podl_tools.chain.verdict import Verdict, verdict_key
 from podl_tools.dataset import parse_examples, split
 from podl_tools.disclosure import Disclosure
 from podl_tools.drafting import ModelRoots, commit, draft_final, draft_opening, draft_release, sign_next
@@ -277,23 +278,10 @@ def judge(node: TestNode, requester: Requester, *, name: str = "scripted", limit
         )
         weights = node.getpodldata("weights", job.weights_root.hex())
         found = evaluate(requester, bytes.fromhex(weights["hex"]), Program.parse(job.program), release)
-        answer = rpc.submit_verdict(verdict_of(job, found.count, found.rank_sum, name))
+        key = verdict_key(job.arithmetic, job.program, job.weights_root, job.test_root)
+        answer = rpc.submit_verdict(Verdict(key, found.count, found.rank_sum, "NumPy on CPU", name))
         if answer.status != "accepted":
             raise AssertionError(f"verdict: {answer}")
         done += 1
         node.syncpodl()
     raise AssertionError(f"node {node.index} still has jobs after {limit} verdicts")
-
-
-def verdict_of(job, count: int, rank_sum: int, name: str = "scripted") -> dict[str, object]:
-    """Build the argument of submitpodlverdict for a job."""
-    return {
-        "arithmetic": job.arithmetic,
-        "program": hashlib.sha256(job.program).hexdigest(),
-        "weights_root": job.weights_root.hex(),
-        "test_root": job.test_root.hex(),
-        "count": count,
-        "rank_sum": rank_sum,
-        "device": "NumPy on CPU",
-        "evaluator": name,
-    }

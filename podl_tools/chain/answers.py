@@ -166,6 +166,8 @@ class Candidate:
     model: bool
     state: str
     reason: str
+    count: int | None
+    rank_sum: int | None
 
     @classmethod
     def read(cls, fields: Fields) -> Candidate:
@@ -186,6 +188,8 @@ class Candidate:
             model=fields.flag("model"),
             state=fields.text("state"),
             reason=fields.text("reason") if "reason" in fields else "",
+            count=fields.integer("count") if "count" in fields else None,
+            rank_sum=fields.integer("rank_sum") if "rank_sum" in fields else None,
         )
 
 

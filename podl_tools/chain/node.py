@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from podl_tools.chain.answers import Candidates, Commitments, Info, Piece, Submission
 from podl_tools.chain.fields import Fields
@@ -10,6 +10,7 @@ from podl_tools.tool_errors import NodeAnswerError, SettingsError
 
 if TYPE_CHECKING:
     from podl_tools.chain.rpc import Transport
+    from podl_tools.chain.verdict import Verdict
 
 PAGE: Final = 100  # schedule entries a call
 
@@ -73,9 +74,9 @@ class Node:
         """`listpodlcandidates`."""
         return Candidates.read(self._fields("listpodlcandidates"))
 
-    def submit_verdict(self, verdict: dict[str, Any]) -> Submission:
-        """`submitpodlverdict`: fields as in docs/interfaces.md."""
-        return Submission.read(self._fields("submitpodlverdict", verdict))
+    def submit_verdict(self, verdict: Verdict) -> Submission:
+        """`submitpodlverdict`: a measurement."""
+        return Submission.read(self._fields("submitpodlverdict", verdict.fields()))
 
     def submit_piece(self, kind: str, name: str, size: int, offset: int, data: bytes) -> Submission:
         """`submitpodldata`: one piece of an object."""

@@ -19,8 +19,8 @@ from podl_tools.ml.numpy_backend import NumpyNetwork
 from podl_tools.ml.state import at_rest, initial_masters
 from podl_tools.prng import epoch_order, uniform_integers, words
 from podl_tools.program import LayerKind, parse_program, update_shifts
-from podl_tools.program.bounds import MAX_GRADIENT_TERMS, MAX_UPDATE_SHIFT, MIN_UPDATE_SHIFT
-from podl_tools.program.plan import MAX_FAN_IN
+from podl_tools.program.bounds import MAX_UPDATE_SHIFT, MIN_UPDATE_SHIFT
+from podl_tools.program.plan import MAX_FAN_IN, MAX_GRADIENT_TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,15 +113,17 @@ def check_program(network: Network) -> None:
 
 
 def trained_steps(network: Network) -> State:
-    """State after three steps with batches of two, on samples drawn from the self-test's seed."""
+    """State after three steps with batches of two (one, if two have too many positions) drawn samples."""
     program = network.program
+    batch_log2 = int(all(2 * plan.positions <= MAX_GRADIENT_TERMS for plan in program.weights))
+    size = 1 << batch_log2
     batches = []
     for step in range(_STEPS):
-        samples = uniform_integers(_SEED, f"samples{step}", 2 * program.sample_size, ACTIVATION_MAX)
-        labels = words(_SEED, f"labels{step}", 2) % program.classes
-        batches.append((samples.astype(np.int8).reshape(2, -1), labels.astype(np.uint8)))
+        samples = uniform_integers(_SEED, f"samples{step}", size * program.sample_size, ACTIVATION_MAX)
+        labels = words(_SEED, f"labels{step}", size) % program.classes
+        batches.append((samples.astype(np.int8).reshape(size, -1), labels.astype(np.uint8)))
     start = at_rest(initial_masters(program, _SEED))
-    return network.train_epoch(start, batches, update_shifts(program, 1, _RATE_SHIFT))
+    return network.train_epoch(start, batches, update_shifts(program, batch_log2, _RATE_SHIFT))
 
 
 def _signs(tag: str, shape: tuple[int, ...], size: int) -> NDArray[np.int64]:

@@ -118,7 +118,9 @@ class Training:
 
     def start(self) -> State:
         """State before epoch 0."""
-        return at_rest(self.parent or initial_masters(self.program, self.seed))
+        if self.parent is not None:
+            return at_rest(self.parent)
+        return at_rest(initial_masters(self.program, self.seed))
 
     def batches(self, epoch: int) -> list[tuple[NDArray[np.int8], NDArray[np.uint8]]]:
         """Return samples (B, values) and labels (B,) of each step of `epoch`, in order."""

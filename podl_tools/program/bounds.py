@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from podl_tools.errors import HyperparameterError, ProgramError
+from podl_tools.program.plan import MAX_GRADIENT_TERMS
 
 if TYPE_CHECKING:
     from podl_tools.program.program import Program
 
-# batch*positions*127*(2**23-1) < 2**45: the cap that keeps the rounding of a gradient exact.
-MAX_GRADIENT_TERMS: Final = 1 << 15
 MAX_BATCH_LOG2: Final = 15
 # abs(G) < 2**45 shifted left by 17 fits int64; adding 2**(R-1) fits int64 up to R = 62.
 MIN_UPDATE_SHIFT: Final = -17

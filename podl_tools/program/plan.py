@@ -25,6 +25,8 @@ Shape = tuple[int, ...]
 MAX_FAN_IN: Final = 1039
 # outputs*k*k*127*(2**23-1) <= 2**53: a float64 sum over the outputs, the error of an input, is exact.
 MAX_BACKWARD_TERMS: Final = 1 << 23
+# batch*positions*127*(2**23-1) < 2**45: the cap that keeps the rounding of a gradient exact.
+MAX_GRADIENT_TERMS: Final = 1 << 15
 # No activation of one sample has more values: the work of a program then stays below 2**56 and fits 64 bits.
 MAX_VALUES: Final = 1 << 24
 # The protocol's cap on a model's weight bytes.
@@ -217,6 +219,10 @@ def _weight_plan(index: int, layer: Layer, shape: Shape) -> WeightPlan | None:
         raise ProgramError(f"classes must be {MIN_CLASSES}..{MAX_CLASSES}")
     if fan_in > MAX_FAN_IN:
         raise ProgramError(f"fan_in {fan_in} exceeds {MAX_FAN_IN}, splitting is not supported yet")
+    if positions > MAX_GRADIENT_TERMS:
+        raise ProgramError(
+            f"{positions} positions exceed {MAX_GRADIENT_TERMS}, splitting a gradient is not supported yet"
+        )
     if columns * taps > MAX_BACKWARD_TERMS:
         raise ProgramError(f"{columns * taps} terms of an input error exceed {MAX_BACKWARD_TERMS}")
     gain = 3 if kind in RECURRENT or kind is LayerKind.OUTPUT else 6

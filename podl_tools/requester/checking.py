@@ -159,6 +159,8 @@ class Checker:
             _LOGGER.warning("candidate %s: podl-retrain-mismatch", _name(reveal))
             self._report_copy(current, reveal, model, program)
             return Outcome.MISMATCH
+        # Kept for later replays from this parent, and to recognise copies of it.
+        self._fetcher.keep(opening.model_root, model)
         _LOGGER.info("candidate %s: the replay gave the committed model and checkpoints", _name(reveal))
         return Outcome.GOOD
 

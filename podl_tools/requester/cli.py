@@ -135,6 +135,7 @@ def addtask(**settings: Any) -> None:
 @main.command(cls=ServiceCommand, program=_PROGRAM)
 @option("threads", type=click.IntRange(1), default=1, help="CPU threads of the TensorFlow backend.")
 @option("backend", type=click.Choice(BACKENDS), default=BACKENDS[0], help="What computes.")
+@option("reportverdicts/--no-reportverdicts", default=True, help="Report own measurements to the node.")
 @option("revealtimeout", type=click.IntRange(0), default=60, help="Seconds listed miners have to reveal.")
 @option("committimeout", type=click.IntRange(0), default=60, help="Seconds after which Phase 1 ends.")
 @option("mincommitments", type=click.IntRange(1), default=1, help="Commitments that end Phase 1 early.")
@@ -182,7 +183,7 @@ def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
             shelf,
             signed,
             public,
-            PhaseTwo(node, checker, book),
+            PhaseTwo(node, checker, book, reports=settings["reportverdicts"]),
             policy,
             lambda: int(time.time()),
         )

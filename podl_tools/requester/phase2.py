@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from podl_tools.chain.data import Kind, upload
+from podl_tools.chain.verdict import Verdict, verdict_key
 from podl_tools.commitment import Opening
 from podl_tools.dataset import parse_examples
 from podl_tools.disclosure import Disclosure
@@ -45,13 +45,16 @@ class PhaseTwo:
         Computes.
     book
         Remembers.
+    reports
+        Whether measurements are also reported to the node, which then needs no validator.
 
     """
 
-    def __init__(self, node: Node, checker: Checker, book: CheckBook) -> None:
+    def __init__(self, node: Node, checker: Checker, book: CheckBook, *, reports: bool) -> None:
         self._node = node
         self._checker = checker
         self._book = book
+        self._reports = reports
         self._candidates: dict[bytes, Candidate] = {}
         self._parsed: dict[bytes, Examples] = {}
 
@@ -98,27 +101,39 @@ class PhaseTwo:
             self._book.note_outcome(entrant.hash, Outcome.INVALID)
             return True
         self._book.note_measured(candidate.weights_root, current.release.id, found)
-        verdict = {
-            "arithmetic": task.arithmetic,
-            "program": sha256(task.programs[architecture]).hexdigest(),
-            "weights_root": candidate.weights_root.hex(),
-            "test_root": release.test_root.hex(),
-            "count": found.count,
-            "rank_sum": found.rank_sum,
-            "device": self._checker.device(program),
-            "evaluator": _EVALUATOR,
-        }
-        answer = self._node.submit_verdict(verdict)
+        device = self._checker.device(program)
         _LOGGER.info(
-            "candidate %s: %d of %d correct, claims %s, on %s: %s",
+            "candidate %s: %d of %d correct, claims %s, on %s",
             entrant.hash[::-1].hex(),
             found.count,
             release.n,
             list(entrant.claims),
-            verdict["device"],
-            answer,
+            device,
         )
+        if self._reports:
+            layers = task.programs[architecture]
+            key = verdict_key(task.arithmetic, layers, candidate.weights_root, release.test_root)
+            answer = self._node.submit_verdict(Verdict(key, found.count, found.rank_sum, device, _EVALUATOR))
+            _LOGGER.info("verdict: %s", answer)
         return True
+
+    def disagreement(self, entrant: Entrant) -> str:
+        """
+        Compare the measurement made here with the one the node has, if it has one.
+
+        A final the node finds false would be void and end the schedule, so somebody has to look first.
+
+        Returns
+        -------
+        str
+            What differs; empty when nothing does.
+
+        """
+        candidate, found = self._candidates[entrant.hash], entrant.measured
+        if found is None or candidate.count is None or candidate.count == found.count:
+            return ""
+        name = entrant.hash[::-1].hex()
+        return f"candidate {name}: {found.count} correct here, {candidate.count} by the node's evaluator"
 
     def check(self, current: Round, schedule: Schedule, sealed: SealedTask, entrant: Entrant) -> bool:
         """Check a candidate as a final vouches for it; False when that has to wait."""

@@ -181,6 +181,10 @@ class Requester:
             case Check(entrant):
                 return self._phase_two.check(current, schedule, sealed, entrant)
             case Finalise(entrant, skipped):
+                disagreement = self._phase_two.disagreement(entrant)
+                if disagreement:
+                    self._say(f"podl-verdict-conflict: {disagreement}; nothing is signed", logging.ERROR)
+                    return False
                 reveal = self._phase_two.reveal(current, entrant)
                 replayed = bool(current.task.body.require_replay)
                 body = draft_final(reveal, current.release.body, replayed=replayed, skipped=skipped)

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from podl_tools.chain.verdict import verdict_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from podl_tools.chain.answers import Job, Submission
+    from podl_tools.chain.verdict import Key
     from podl_tools.ml.evaluation import Evaluation
 
 _FIRST_PAUSE: Final = 2.0  # seconds before a job that could not be done is tried again
 _LONGEST_PAUSE: Final = 300.0
-
-Key = tuple[int, bytes, bytes, bytes]
+_KEPT: Final = 256  # results kept although the node does not ask for them at present
 
 
 def job_key(job: Job) -> Key:
-    """Return what a verdict is about: arithmetic, program hash, weights root, test root."""
-    return job.arithmetic, sha256(job.program).digest(), job.weights_root, job.test_root
-
-
-def verdict_of(job: Job, found: Evaluation, device: str, evaluator: str) -> dict[str, Any]:
-    """Argument of `submitpodlverdict`."""
-    arithmetic, program, weights_root, test_root = job_key(job)
-    return {
-        "arithmetic": arithmetic,
-        "program": program.hex(),
-        "weights_root": weights_root.hex(),
-        "test_root": test_root.hex(),
-        "count": found.count,
-        "rank_sum": found.rank_sum,
-        "device": device,
-        "evaluator": evaluator,
-    }
+    """Return what a verdict on this job is about."""
+    return verdict_key(job.arithmetic, job.program, job.weights_root, job.test_root)
 
 
 @dataclass
@@ -103,6 +89,3 @@ class JobBook:
         self._closed &= asked
         for key in [key for key in self.measured if key not in asked][:-_KEPT]:
             del self.measured[key]
-
-
-_KEPT: Final = 256  # measured results kept although the node does not ask at present

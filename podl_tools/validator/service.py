@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from podl_tools.chain.data import Kind, download, obtain_shard
+from podl_tools.chain.verdict import Verdict
 from podl_tools.dataset import data_size, parse_examples
 from podl_tools.errors import PodlError
 from podl_tools.measuring import MeasuringStoppedError, measure
 from podl_tools.program import Program
 from podl_tools.tool_errors import DataMissingError, NodeError
-from podl_tools.validator.jobs import JobBook, job_key, verdict_of
+from podl_tools.validator.jobs import JobBook, job_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,7 @@ class Validator:
         weights = download(self._node, Kind.WEIGHTS, job.weights_root, program.n_params)
         examples = self._examples(job)
         self._backend.network(program)  # its self-test does not count as measuring
+        _LOGGER.info("measuring weights %s on %d samples", job.weights_root.hex(), job.n)
         deadline = self._clock() + self._job_seconds
         return measure(
             program,
@@ -135,7 +137,8 @@ class Validator:
         return self._shard[1]
 
     def _report(self, job: Job, found: Evaluation, device: str) -> None:
-        answer = self._node.submit_verdict(verdict_of(job, found, device, self._name))
+        verdict = Verdict(job_key(job), found.count, found.rank_sum, device, self._name)
+        answer = self._node.submit_verdict(verdict)
         self._book.note_answer(job, answer, self._clock())
         level = logging.ERROR if answer.refused else logging.INFO
         _LOGGER.log(

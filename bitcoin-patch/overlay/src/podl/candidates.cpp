@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <functional>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -128,6 +129,14 @@ std::vector<const Candidate*> CandidateTable::Ranking() const
         rest.erase(rest.begin() + *best);
     }
     return ranking;
+}
+
+std::vector<const Candidate*> CandidateTable::Spare() const
+{
+    auto spare{Sound()};
+    std::erase_if(spare, [](const Candidate* candidate) { return candidate->state != CandidateState::NOT_NEEDED; });
+    std::ranges::stable_sort(spare, std::greater{}, [](const Candidate* candidate) { return candidate->reveals.front().claim.claim; });
+    return spare;
 }
 
 std::vector<uint256> CandidateTable::Judge(const std::function<CandidateFacts(const Candidate&)>& facts, bool shard)

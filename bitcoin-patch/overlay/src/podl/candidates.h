@@ -83,6 +83,8 @@ public:
     std::vector<const Candidate*> Order() const;
     /** Verified candidates, best first. */
     std::vector<const Candidate*> Ranking() const;
+    /** Candidates that the stop rule spares, highest claim first: the requester needs them when a better one does not replay. */
+    std::vector<const Candidate*> Spare() const;
 
 private:
     uint256 m_release_id{};

@@ -38,6 +38,8 @@ public:
     /** False while blocks are imported, when nothing should be fed. */
     virtual bool Ready() const = 0;
     virtual std::optional<Tip> GetTip() const = 0;
+    /** Height up to which the active chain would survive a crash; -1 if unknown. */
+    virtual int FlushedHeight() const = 0;
     /** Height of a block in the index. */
     virtual std::optional<int> HeightOf(const uint256& hash) const = 0;
     /** What the index says about the parent of a commitment; nullopt if it is not there. */

@@ -6,6 +6,7 @@
 
 #include <chain.h>
 #include <consensus/validation.h>
+#include <kernel/types.h>
 #include <logging.h>
 #include <pow.h>
 #include <primitives/block.h>
@@ -17,7 +18,8 @@
 namespace podl {
 
 CoreChain::CoreChain(ChainstateManager& chainman, std::function<void()> wake, std::function<bool(const uint256&)> is_final)
-    : m_chainman{chainman}, m_wake{std::move(wake)}, m_is_final{std::move(is_final)}
+    : m_chainman{chainman}, m_wake{std::move(wake)}, m_is_final{std::move(is_final)},
+      m_flushed_height{WITH_LOCK(::cs_main, return chainman.ActiveHeight())} // whatever was loaded is on disk
 {
 }
 
@@ -110,6 +112,13 @@ void CoreChain::Record(const uint256& hash, const BlockValidationState& state)
     if (!proven || !m_is_final(hash)) return;
     LOCK(m_mutex);
     m_refusals.emplace(hash, state.GetRejectReason());
+}
+
+void CoreChain::ChainStateFlushed(const kernel::ChainstateRole& role, const CBlockLocator& locator)
+{
+    if (role.historical || locator.vHave.empty()) return;
+    if (const auto height{HeightOf(locator.vHave.front())}) m_flushed_height = *height;
+    m_wake();
 }
 
 void CoreChain::UpdatedBlockTip(const CBlockIndex* index_new, const CBlockIndex* index_fork, bool initial_download)

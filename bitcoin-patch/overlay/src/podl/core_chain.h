@@ -10,6 +10,7 @@
 #include <uint256.h>
 #include <validationinterface.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +19,11 @@
 
 class BlockValidationState;
 class ChainstateManager;
+struct CBlockLocator;
+
+namespace kernel {
+struct ChainstateRole;
+} // namespace kernel
 
 namespace podl {
 
@@ -33,6 +39,7 @@ public:
 
     bool Ready() const override;
     std::optional<Tip> GetTip() const override;
+    int FlushedHeight() const override { return m_flushed_height; }
     std::optional<int> HeightOf(const uint256& hash) const override;
     std::optional<ParentInfo> Parent(const CBlockHeader& header) const override;
     BlockState StateOf(const uint256& hash) const override;
@@ -44,12 +51,14 @@ public:
 
 protected:
     void BlockChecked(const std::shared_ptr<const CBlock>& block, const BlockValidationState& state) override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    void ChainStateFlushed(const kernel::ChainstateRole& role, const CBlockLocator& locator) override;
     void UpdatedBlockTip(const CBlockIndex* index_new, const CBlockIndex* index_fork, bool initial_download) override;
 
 private:
     ChainstateManager& m_chainman;
     const std::function<void()> m_wake;
     const std::function<bool(const uint256&)> m_is_final;
+    std::atomic<int> m_flushed_height;
     mutable Mutex m_mutex;
     std::map<uint256, std::string> m_refusals GUARDED_BY(m_mutex);
 

@@ -71,6 +71,8 @@ bool Manager::Work()
             if (Advance(*chain, task)) changed = true;
         }
     }
+    const int flushed_height{chain->FlushedHeight()};
+    WITH_LOCK(m_mutex, m_state->DropBodies(flushed_height));
     return true;
 }
 

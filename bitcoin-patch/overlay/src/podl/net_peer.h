@@ -10,9 +10,12 @@
 #include <podl/net_small_fetcher.h>
 
 #include <common/bloom.h>
+#include <uint256.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <vector>
@@ -42,12 +45,12 @@ public:
     std::vector<FetchRequest> m_requests;            //!< to be sent
 
     /** The peer has, or has heard of, an object. */
-    void SetKnown(const ObjectRef& object) { m_known.insert(object.id); }
+    void SetKnown(const ObjectRef& object) { m_known.insert(Key(object)); }
 
     /** Queue an announcement, unless the peer knows the object. */
     void Announce(const ObjectRef& object)
     {
-        if (m_known.contains(object.id)) return;
+        if (m_known.contains(Key(object))) return;
         SetKnown(object);
         m_announcements.push_back(object);
         if (m_announcements.size() > MAX_ANNOUNCEMENTS) m_announcements.pop_front();
@@ -63,6 +66,15 @@ public:
     }
 
 private:
+    //! With the type: a body and its commitment share the block hash.
+    static std::array<uint8_t, 1 + uint256::size()> Key(const ObjectRef& object)
+    {
+        std::array<uint8_t, 1 + uint256::size()> key;
+        key[0] = static_cast<uint8_t>(object.type);
+        std::ranges::copy(object.id, key.begin() + 1);
+        return key;
+    }
+
     CRollingBloomFilter m_known{MAX_ANNOUNCEMENTS, 0.000001};
     std::deque<ObjectRef> m_announcements;
 };

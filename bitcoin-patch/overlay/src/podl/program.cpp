@@ -51,6 +51,7 @@ struct Layer {
     bool IsConvolution() const { return kind == LayerKind::CONV2D || kind == LayerKind::CONV1D; }
     bool IsPool() const { return kind == LayerKind::MAXPOOL || kind == LayerKind::AVGPOOL; }
     bool IsRecurrent() const { return kind == LayerKind::RNN || kind == LayerKind::MGRU; }
+    /** Also true for a kind that does not exist, which OutShape() refuses. */
     bool HasWeights() const { return !IsPool() && kind != LayerKind::FLATTEN; }
 };
 
@@ -93,7 +94,6 @@ Result<void> CheckAveragePool(const Layer& layer)
 /** What a layer says of itself: used numbers in range, unused ones zero. */
 Result<void> CheckNumbers(const Layer& layer)
 {
-    if (layer.kind < LayerKind::DENSE || layer.kind > LayerKind::OUTPUT) return BadProgram("unknown kind");
     if (layer.unused != decltype(layer.unused){}) return BadProgram("unused bytes are not zero");
     if (layer.HasWeights() != (layer.units > 0)) return BadProgram("units out of range");
     if (layer.gain > 0 && layer.kind != LayerKind::AVGPOOL) return BadProgram("unused gain is not zero");

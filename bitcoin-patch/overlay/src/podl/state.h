@@ -123,6 +123,8 @@ public:
     void SetBodyChecked(uint32_t height);
     /** The block was connected: nothing is left to do for this final. */
     void SetConnected(uint32_t height, int64_t now, Events& events);
+    /** Remove the bodies of connected blocks that Core has on disk up to this height: a crash cannot lose them. */
+    void DropBodies(int flushed_height);
     /** The final's block or header is proven bad. @returns whether that could be recorded */
     bool AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events);
     /** Compare with the height of the active tip. @returns a line for the operator when finals are missing */
@@ -164,6 +166,7 @@ private:
         uint256 id;
         int height{0};
         std::optional<Want> want{}; //!< not set for what is not fetched as an object: entry, evaluator
+        bool background{false};     //!< nothing stands still without it
     };
     //! what, id as shown, height
     using WaitKey = std::tuple<std::string, std::string, int>;
@@ -183,6 +186,7 @@ private:
     std::vector<FinalRecord> m_finals;            //!< by height, from the first one on
     std::multimap<uint256, size_t> m_final_index; //!< block hash, release id, weights and model root, test root to final
     size_t m_first_open{0};                       //!< lowest final that is not connected
+    size_t m_first_kept{0};                       //!< lowest final whose body may still be an own file
     std::set<ObjectId> m_archive;                 //!< objects of finals that are not held
     std::map<uint256, std::string> m_faults;      //!< block hash or release id
     std::vector<AlarmView> m_alarms;
@@ -228,17 +232,21 @@ private:
     std::optional<ObjectContext> Context(const ObjectId& id) const;
     ObjectNamer FinalNamer(const FinalRecord& final, ObjectKind kind) const;
     static std::vector<ObjectId> ObjectsOf(const FinalRecord& final);
+    static std::vector<ObjectId> ObjectsOf(const Candidate& candidate);
     bool NamedByFinal(const ObjectId& id) const;
     /** Why a block cannot be a height's: what is recorded, or weights of another length than it says. */
     std::optional<std::string> FaultOf(const uint256& block, const uint256& weights_root, uint32_t n_params) const;
     uint64_t SizeLimit(ObjectKind kind) const;
     uint64_t CandidateBytes() const;
-    bool MakeRoom(uint64_t size);
+    uint64_t CandidateQuota() const;
+    /** Drop candidates' data that are worth less than this object until it fits. */
+    bool MakeRoom(const ObjectId& id, uint64_t size);
     void DropLosers();
     std::vector<Need> Needs() const;
     void FinalNeeds(const FinalRecord& final, std::vector<Need>& needs) const;
     void RoundNeeds(std::vector<Need>& needs) const;
-    void AddNeed(const ObjectId& id, int height, std::vector<Need>& needs) const;
+    void SpareNeeds(int height, size_t limit, std::vector<Need>& needs) const;
+    void AddNeed(const ObjectId& id, int height, std::vector<Need>& needs, bool background = false) const;
 
     // state_chain.cpp
     const FinalRecord* FindFinal(const uint256& hash) const;

@@ -81,9 +81,14 @@ void State::SetConnected(uint32_t height, int64_t now, Events& events)
     auto& final{m_finals.at(height - m_podl_height)};
     final.connected = final.in_chain = final.body_checked = true;
     while (m_first_open < m_finals.size() && m_finals[m_first_open].connected) ++m_first_open;
-    // Core has the block now; readers get it from there.
-    m_files.Remove({ObjectKind::BODY, final.hash});
     Refresh(now, events);
+}
+
+void State::DropBodies(int flushed_height)
+{
+    for (; m_first_kept < m_first_open && int(m_finals[m_first_kept].height) <= flushed_height; ++m_first_kept) {
+        m_files.Remove({ObjectKind::BODY, m_finals[m_first_kept].hash});
+    }
 }
 
 bool State::AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events)

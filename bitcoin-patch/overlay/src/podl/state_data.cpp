@@ -22,6 +22,25 @@ namespace {
 constexpr uint8_t P2P_BODY{4};
 constexpr uint8_t P2P_DATA{5};
 
+/** What a candidate's data are worth when room is short; only those worth less make room. */
+int WorthOf(CandidateState state)
+{
+    switch (state) {
+    case CandidateState::WAITING_BODY:
+    case CandidateState::WAITING_WEIGHTS:
+    case CandidateState::WAITING_SHARD:
+    case CandidateState::WAITING_VERDICT:
+    case CandidateState::VALID:
+        return 2;
+    case CandidateState::NOT_NEEDED:
+        return 1;
+    case CandidateState::FALSE_CLAIM:
+    case CandidateState::INVALID:
+        return 0;
+    } // no default case, so the compiler can warn about missing cases
+    assert(false);
+}
+
 } // namespace
 
 std::vector<ObjectId> State::ObjectsOf(const FinalRecord& final)
@@ -32,6 +51,12 @@ std::vector<ObjectId> State::ObjectsOf(const FinalRecord& final)
         {ObjectKind::SHARD, final.key.test_root},
         {ObjectKind::MODEL, final.model_root},
     };
+}
+
+std::vector<ObjectId> State::ObjectsOf(const Candidate& candidate)
+{
+    const auto& opening{candidate.disclosure.opening};
+    return {{ObjectKind::BODY, candidate.hash}, {ObjectKind::WEIGHTS, opening.weights_root}, {ObjectKind::MODEL, opening.model_root}};
 }
 
 bool State::NamedByFinal(const ObjectId& id) const
@@ -71,10 +96,9 @@ std::optional<ObjectContext> State::Context(const ObjectId& id) const
         context.namers.push_back({.id = round->release_id, .count = round->release.n});
     }
     for (const auto& [_, candidate] : m_table.ByPosition()) {
-        const auto& opening{candidate.disclosure.opening};
-        const bool names{id == ObjectId{ObjectKind::BODY, candidate.hash} || id == ObjectId{ObjectKind::WEIGHTS, opening.weights_root} ||
-                         id == ObjectId{ObjectKind::MODEL, opening.model_root}};
-        if (names) context.namers.push_back({.id = candidate.hash, .count = opening.n_params, .payout = candidate.disclosure.payout});
+        const auto named{ObjectsOf(candidate)};
+        if (std::ranges::find(named, id) == named.end()) continue;
+        context.namers.push_back({.id = candidate.hash, .count = candidate.disclosure.opening.n_params, .payout = candidate.disclosure.payout});
     }
     if (context.namers.empty()) return std::nullopt;
     context.task = m_schedule.TaskFor(height)->task;
@@ -106,7 +130,7 @@ Result<std::optional<ObjectContext>> State::ContextFor(const ObjectId& id, uint6
     if (!context) return Refuse(FailureClass::LATER, "podl-data-unwanted", "no accepted entry and no candidate names it");
     const auto limit{SizeLimit(id.kind)};
     if (size == 0 || size > limit) return Refuse(FailureClass::DATA, "podl-data-size", strprintf("%u bytes, not 1..%u", size, limit));
-    if (id.kind != ObjectKind::SHARD && !NamedByFinal(id) && !MakeRoom(size)) {
+    if (id.kind != ObjectKind::SHARD && !NamedByFinal(id) && !MakeRoom(id, size)) {
         return Refuse(FailureClass::LATER, "podl-data-full", strprintf("%u bytes of candidates' data held", CandidateBytes()));
     }
     return context;
@@ -164,23 +188,27 @@ uint64_t State::CandidateBytes() const
     return bytes;
 }
 
-bool State::MakeRoom(uint64_t size)
+uint64_t State::CandidateQuota() const
 {
-    const uint64_t quota{m_schedule.TaskFor(m_schedule.FirstHeight())->task.disk_bytes};
+    return m_schedule.TaskFor(m_schedule.FirstHeight())->task.disk_bytes;
+}
+
+bool State::MakeRoom(const ObjectId& id, uint64_t size)
+{
+    const uint64_t quota{CandidateQuota()};
     if (size > quota) return false;
-    std::set<ObjectId> useful;
+    std::map<ObjectId, int> worth; // 0 for what is not here, such as data of an earlier attempt
     for (const auto& [_, candidate] : m_table.ByPosition()) {
-        if (candidate.state >= CandidateState::NOT_NEEDED && candidate.state != CandidateState::VALID) continue;
-        const auto& opening{candidate.disclosure.opening};
-        useful.insert({{ObjectKind::BODY, candidate.hash}, {ObjectKind::WEIGHTS, opening.weights_root}, {ObjectKind::MODEL, opening.model_root}});
+        for (const auto& object : ObjectsOf(candidate)) worth[object] = std::max(worth[object], WorthOf(candidate.state));
     }
-    std::vector<ObjectId> useless;
-    for (const auto& [id, _] : m_files.All()) {
-        if (id.kind != ObjectKind::SHARD && !NamedByFinal(id) && !useful.contains(id)) useless.push_back(id);
+    std::vector<std::pair<int, ObjectId>> victims;
+    for (const auto& [held, _] : m_files.All()) {
+        if (held.kind != ObjectKind::SHARD && !NamedByFinal(held) && worth[held] < worth[id]) victims.emplace_back(worth[held], held);
     }
-    while (CandidateBytes() > quota - size && !useless.empty()) {
-        m_files.Remove(useless.back());
-        useless.pop_back();
+    std::ranges::sort(victims);
+    for (const auto& [_, victim] : victims) {
+        if (CandidateBytes() <= quota - size) break;
+        m_files.Remove(victim);
     }
     return CandidateBytes() <= quota - size;
 }
@@ -194,14 +222,14 @@ void State::DropLosers()
     for (const auto& id : losers) m_files.Remove(id);
 }
 
-void State::AddNeed(const ObjectId& id, int height, std::vector<Need>& needs) const
+void State::AddNeed(const ObjectId& id, int height, std::vector<Need>& needs, bool background) const
 {
     if (m_files.Has(id)) return;
     const auto context{Context(id)};
     if (!context) return;
     const auto type{id.kind == ObjectKind::BODY ? P2P_BODY : P2P_DATA};
     const Want want{type, id.hash, id.kind, ExpectedSize(*context, context->namers.front())};
-    needs.push_back({KindName(id.kind), id.hash, height, want});
+    needs.push_back({KindName(id.kind), id.hash, height, want, background});
 }
 
 void State::FinalNeeds(const FinalRecord& final, std::vector<Need>& needs) const
@@ -232,6 +260,19 @@ void State::RoundNeeds(std::vector<Need>& needs) const
     for (const auto* candidate : m_table.Ranking()) {
         if (left-- == 0) break;
         AddNeed({ObjectKind::MODEL, candidate->disclosure.opening.model_root}, height, needs);
+    }
+    SpareNeeds(height, round->task.task.downloads, needs);
+}
+
+void State::SpareNeeds(int height, size_t limit, std::vector<Need>& needs) const
+{
+    // The other half of the quota is for what is needed.
+    if (CandidateBytes() > CandidateQuota() / 2) return;
+    const size_t end{needs.size() + limit};
+    for (const auto* candidate : m_table.Spare()) {
+        for (const auto& id : ObjectsOf(*candidate)) {
+            if (needs.size() < end) AddNeed(id, height, needs, /*background=*/true);
+        }
     }
 }
 

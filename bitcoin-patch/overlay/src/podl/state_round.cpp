@@ -175,6 +175,7 @@ void State::Refresh(int64_t now, Events& events)
     }
     std::map<WaitKey, int64_t> waiting;
     for (const auto& need : Needs()) {
+        if (need.background) continue;
         const auto id{need.what == "body" || need.what == "evaluator" ? need.id.GetHex() : HexStr(need.id)};
         const WaitKey key{need.what, id, need.height};
         const auto known{m_waiting.find(key)};

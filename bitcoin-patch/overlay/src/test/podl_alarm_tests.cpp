@@ -10,8 +10,9 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <fstream>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 /** What stops a schedule, and what does not survive a start. */
@@ -292,8 +293,8 @@ BOOST_AUTO_TEST_CASE(damaged_store)
         if (file.path().extension() == ".log" || file.path().extension() == ".ldb") fs::resize_file(file.path(), fs::file_size(file.path()) / 2);
     }
     const auto problem{TryOpen()};
-    // LevelDB may drop a torn tail, which leaves fewer entries: never a crash.
-    if (!problem.empty()) BOOST_CHECK(problem.find("podl-store-") != std::string::npos);
+    // LevelDB drops a torn tail by itself; what is left must then be a shorter schedule.
+    BOOST_CHECK(problem.empty() ? m_manager->Info().entries < 2 : problem.find("podl-store-") != std::string::npos);
     BOOST_CHECK_EQUAL(TryOpen(/*resync=*/true), "");
     BOOST_CHECK_EQUAL(m_manager->Info().entries, 1U);
 }

@@ -169,6 +169,24 @@ BOOST_AUTO_TEST_CASE(every_prefix_is_refused)
     }
 }
 
+BOOST_AUTO_TEST_CASE(longest_entry)
+{
+    Entry entry;
+    Task& task{entry.body.emplace<Task>()};
+    task.dims = {1};
+    task.programs.resize(2);
+    SealEntry(entry);
+    const size_t room{MAX_ENTRY_SIZE - entry.bytes.size()};
+    task.programs[0].resize(room / 2);
+    task.programs[1].resize(room - room / 2);
+    SealEntry(entry);
+    BOOST_CHECK_EQUAL(entry.bytes.size(), MAX_ENTRY_SIZE);
+    BOOST_CHECK_EQUAL(Reason(ParseEntry(entry.bytes)), "");
+    task.programs[0].push_back(0);
+    SealEntry(entry);
+    BOOST_CHECK_EQUAL(Reason(ParseEntry(entry.bytes)), "podl-entry-noncanonical");
+}
+
 BOOST_AUTO_TEST_CASE(tasks)
 {
     for (const UniValue& vector : Cases(LoadVectors("task.json"), "valid")) {

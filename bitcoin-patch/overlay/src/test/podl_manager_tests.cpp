@@ -9,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -179,7 +180,12 @@ BOOST_AUTO_TEST_CASE(a_whole_round)
     BOOST_CHECK(info.height == FIRST_HEIGHT + 1 && !info.reveal_phase && info.prev == winner.Hash() && info.finals == 1 && info.evaluated == 1);
     BOOST_CHECK_EQUAL(info.accuracy_work, (uint64_t{SAMPLES} << 24) / (SAMPLES - 50 + 1));
     BOOST_CHECK(info.alarms.empty() && info.waiting.empty());
-    // The body is Core's now, and still served.
+    // A crash could still take the block from Core: the body is kept until Core's files are written.
+    const auto file{m_path_root / "podl" / "data" / fs::PathFromString("body-" + HexStr(winner.Hash()))};
+    BOOST_CHECK(fs::exists(file));
+    m_chain->m_flushed = FIRST_HEIGHT;
+    m_manager->SyncQueue();
+    BOOST_CHECK(!fs::exists(file));
     BOOST_CHECK(m_manager->ReadObject(ObjectKind::BODY, winner.Hash(), 0, 1 << 20) == winner.body);
 }
 
@@ -253,6 +259,34 @@ BOOST_AUTO_TEST_CASE(a_new_attempt)
     OpenManager();
     BOOST_CHECK_EQUAL(StateOf(mined), "waiting-shard");
     BOOST_CHECK_EQUAL(m_manager->Candidates().candidates[0].signatures[0].size(), SIGNATURE_SIZE);
+}
+
+BOOST_AUTO_TEST_CASE(spared_candidates_are_fetched_last)
+{
+    const auto best{Mine(FIRST_HEIGHT, m_base, 1)}, spare{Mine(FIRST_HEIGHT, m_base, 2)};
+    const auto release{Release({spare.Hash(), best.Hash()})};
+    Accept(release);
+    BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(spare, release.id, 40)).status == SubmitStatus::ACCEPTED);
+    BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(best, release.id, 50)).status == SubmitStatus::ACCEPTED);
+    AddShard(release);
+    const auto wanted{[&] {
+        std::vector<uint256> ids;
+        for (const auto& want : m_manager->Wanted()) ids.push_back(want.id);
+        return ids;
+    }};
+    const auto& [roots, others]{std::tie(best.disclosure.opening, spare.disclosure.opening)};
+    BOOST_CHECK(wanted() == std::vector({best.Hash(), roots.weights_root, spare.Hash(), others.weights_root}));
+    BOOST_REQUIRE(m_manager->AddObject(ObjectKind::BODY, best.Hash(), best.body).status == SubmitStatus::ACCEPTED);
+    BOOST_REQUIRE(m_manager->AddObject(ObjectKind::WEIGHTS, roots.weights_root, best.weights).status == SubmitStatus::ACCEPTED);
+    BOOST_REQUIRE(Verdict(best, release, 50).status == SubmitStatus::ACCEPTED);
+    BOOST_CHECK_EQUAL(StateOf(spare), "not-needed");
+    // The winner's model comes first; the other candidate is for the requester, if the winner does not replay.
+    BOOST_CHECK(wanted() == std::vector({roots.model_root, spare.Hash(), others.weights_root}));
+    BOOST_CHECK(Waiting() == Names({"model"}));
+    BOOST_REQUIRE(m_manager->AddObject(ObjectKind::MODEL, roots.model_root, best.model).status == SubmitStatus::ACCEPTED);
+    AddData(spare);
+    BOOST_CHECK_EQUAL(StateOf(spare), "not-needed");
+    BOOST_CHECK(wanted().empty() && Waiting().empty());
 }
 
 BOOST_AUTO_TEST_CASE(first_release_needs_its_block)

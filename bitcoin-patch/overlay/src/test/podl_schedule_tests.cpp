@@ -4,6 +4,8 @@
 
 #include <podl/schedule.h>
 
+#include <crypto/sha256.h>
+#include <key.h>
 #include <test/podl_vectors.h>
 
 #include <boost/test/unit_test.hpp>
@@ -148,16 +150,34 @@ void CheckQueries(const Schedule& schedule)
     BOOST_CHECK_EQUAL(schedule.InReveal(), schedule.RoundFor(schedule.NextHeight()).has_value());
 }
 
+UniValue Sequence(const std::string& name)
+{
+    for (const UniValue& sequence : Cases(LoadVectors("schedule.json"), "sequences")) {
+        if (sequence["name"].get_str() == name) return sequence;
+    }
+    BOOST_FAIL("no sequence " << name);
+    return {};
+}
+
 /** The first entry of the vectors' chain. */
 Entry FirstEntry()
 {
-    for (const UniValue& sequence : Cases(LoadVectors("schedule.json"), "sequences")) {
-        for (const UniValue& step : sequence["steps"].getValues()) {
-            if (step["status"].get_str() == "accepted") return *ParseEntry(HexBytes(step["entry"]));
-        }
-    }
-    BOOST_FAIL("no accepted entry");
-    return {};
+    const auto entry{ParseEntry(HexBytes(Sequence("links between entries")["steps"][0]["entry"]))};
+    BOOST_REQUIRE(entry);
+    return *entry;
+}
+
+/** Sign an altered entry with the vectors' requester key, which is the hash of its name. */
+void SignAgain(Entry& entry)
+{
+    SealEntry(entry);
+    const std::string name{"PoDL vector: key requester"};
+    uint256 secret;
+    CSHA256().Write(reinterpret_cast<const unsigned char*>(name.data()), name.size()).Finalize(secret.begin());
+    CKey key;
+    key.Set(secret.begin(), secret.end(), /*fCompressedIn=*/true);
+    BOOST_REQUIRE(key.SignSchnorr(entry.id, entry.sig, /*merkle_root=*/nullptr, /*aux=*/{}));
+    SealEntry(entry);
 }
 
 //! Enough to notice a query that walks the log.
@@ -211,6 +231,25 @@ BOOST_AUTO_TEST_CASE(sequences)
         }
         BOOST_TEST_CONTEXT(sequence["name"].get_str()) CheckQueries(receiver.schedule);
     }
+}
+
+BOOST_AUTO_TEST_CASE(behind_a_final_no_other_block_is_worth_waiting_for)
+{
+    ScopedPodlHeaders flag;
+    const ECC_Context ecc;
+    const UniValue sequence{Sequence("previous block at the first height")};
+    Receiver receiver{sequence["blocks"]};
+    const UniValue& steps{sequence["steps"]};
+    for (size_t i{0}; i + 1 < steps.size(); ++i) receiver.Play(steps[i]);
+    auto release{ParseEntry(HexBytes(steps[steps.size() - 1]["entry"]))};
+    BOOST_REQUIRE(release && release->AsRelease());
+    BOOST_CHECK(receiver.Check(*release, release->time));
+    std::get<Release>(release->body).prev_block = uint256::ONE;
+    SignAgain(*release);
+    const auto checked{receiver.Check(*release, release->time)};
+    BOOST_REQUIRE(!checked);
+    BOOST_CHECK_EQUAL(checked.error().reason, "podl-release-prev");
+    BOOST_CHECK(checked.error().cls == FailureClass::DATA);
 }
 
 BOOST_AUTO_TEST_CASE(an_empty_schedule)

@@ -27,7 +27,7 @@ struct StoreSetup : BasicTestingSetup {
     std::unique_ptr<Store> Open(bool wipe = false)
     {
         auto store{Store::Open(m_dir / "db", /*memory_only=*/false, wipe)};
-        BOOST_REQUIRE_MESSAGE(store, store.error());
+        BOOST_REQUIRE_MESSAGE(store, (store ? "" : store.error()));
         return std::move(*store);
     }
 

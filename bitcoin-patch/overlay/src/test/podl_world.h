@@ -55,11 +55,13 @@ public:
     std::map<uint256, Block> m_blocks;
     std::map<uint256, std::string> m_refusals; //!< blocks whose connection fails, and why
     std::optional<Tip> m_tip;
+    int m_flushed{-1};
 
     void AddConnected(const uint256& hash, int height);
 
     bool Ready() const override { return true; }
     std::optional<Tip> GetTip() const override { return m_tip; }
+    int FlushedHeight() const override { return m_flushed; }
     std::optional<int> HeightOf(const uint256& hash) const override;
     std::optional<ParentInfo> Parent(const CBlockHeader& header) const override;
     BlockState StateOf(const uint256& hash) const override;

@@ -1,0 +1,92 @@
+"""Processes of the demonstration: watched, stopped, found again by another command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from regtest.errors import DemoError
+from regtest.process import Process, ProcessDiedError
+from regtest.record import Running, alive, read_record, stop_network, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Says that it is ready, then waits until it is stopped.
+WAITING = "import signal; print('ready', flush=True); signal.pause()"
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[Process]:
+    process = Process("sleeper", [sys.executable, "-c", WAITING], tmp_path / "log")
+    process.start()
+    yield process
+    process.stop()
+
+
+def running(process: Process, *, is_node: bool = False) -> Running:
+    assert process.child is not None
+    return Running(process.name, process.child.pid, process.child.create_time(), is_node)
+
+
+def test_dead_process_is_named_with_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; print('what\\nhappened'); sys.exit(3)"]
+    process = Process("node7", command, tmp_path / "log")
+    process.check()  # never started: nothing to say
+    process.start()
+    assert process.child is not None
+    process.child.wait(30)
+    with pytest.raises(ProcessDiedError, match=r"node7 ended with code 3; end of .*log:\nwhat\nhappened"):
+        process.check()
+    process.stop()
+
+
+def test_memory_is_sampled_and_kept(waiting: Process) -> None:
+    waiting.check()
+    peak = waiting.sample_memory()
+    assert peak > 1 << 20
+    waiting.stop()
+    assert waiting.sample_memory() == peak
+
+
+def test_stopped_process_may_start_again(waiting: Process) -> None:
+    waiting.stop()
+    waiting.check()
+    waiting.start()
+    waiting.check()
+
+
+def test_network_is_stopped_by_its_record(waiting: Process, tmp_path: Path) -> None:
+    write_record(tmp_path, [running(waiting)])
+    assert read_record(tmp_path) == [running(waiting)]
+    assert stop_network(tmp_path) == ["sleeper"]
+    with pytest.raises(ProcessDiedError):
+        waiting.check()
+    with pytest.raises(DemoError, match="holds no network"):
+        stop_network(tmp_path)
+
+
+def test_other_process_with_the_same_number_is_left_alone(waiting: Process, tmp_path: Path) -> None:
+    found = running(waiting)
+    earlier = Running(found.name, found.pid, found.created - 100, is_node=False)
+    assert alive(earlier) is None
+    write_record(tmp_path, [earlier])
+    assert stop_network(tmp_path) == []
+    waiting.check()
+
+
+def test_number_that_nobody_has() -> None:
+    free = max(psutil.pids()) + 1000
+    assert alive(Running("gone", free, 0.0, is_node=False)) is None
+
+
+@pytest.mark.parametrize("text", ["no json", json.dumps([{"name": "x"}])])
+def test_damaged_record(tmp_path: Path, text: str) -> None:
+    (tmp_path / "processes.json").write_text(text)
+    with pytest.raises(DemoError, match="damaged"):
+        read_record(tmp_path)

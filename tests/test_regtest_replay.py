@@ -1,0 +1,158 @@
+"""Records of heights and repeated trainings, over whole rounds with a fake node."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from podl_tools.chain.answers import Candidate
+from podl_tools.commitment import Opening
+from podl_tools.fetch import Fetcher
+from podl_tools.recipe import Recipe
+from podl_tools.requester.decisions import Policy
+from podl_tools.requester.tasks import TaskShelf, own_key
+from podl_tools.tool_errors import DataMissingError, TransferError
+from podl_tools.training_run import TrainedModel
+from regtest.history import History
+from regtest.replay import SAME, Replayer, difference
+from tests.world import FIRST_HEIGHT, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from podl_tools.entry import FinalBody
+
+HEIGHTS = range(FIRST_HEIGHT, FIRST_HEIGHT + 3)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, History]:
+    """Three heights; the third one's training starts from the first one's model."""
+    world, history = World(tmp_path_factory.mktemp("world")), History()
+    requester = world.requester(Policy(1, 60, 60))
+    miner = world.miner("ann")
+    for height in HEIGHTS:
+        world.train("ann", miner)
+        world.later(10, miner.step, requester.step, requester.step, miner.step)
+        history.see(height, world.node.candidates().candidates)
+        world.later(10, requester.step)
+    miner.stop()
+    assert world.fake.schedule.next_height == HEIGHTS.stop
+    return world, history
+
+
+@pytest.fixture
+def replayer(played: tuple[World, History], tmp_path: Path) -> Replayer:
+    world, _ = played
+    fetcher = Fetcher(tmp_path / "data", [])
+    for sealed in TaskShelf(world.home / "tasks", own_key(world.home).public).tasks:
+        fetcher.keep(sealed.task.training_root, sealed.training)
+        for shard in sealed.shards:
+            fetcher.keep(shard.root, shard.data)
+    return Replayer(world.node, fetcher, world.fake.schedule, world.backend)
+
+
+def final(world: World, height: int) -> FinalBody:
+    placed = world.fake.schedule.final_for(height)
+    assert placed is not None
+    return placed.body
+
+
+def test_winners_replay(played: tuple[World, History], replayer: Replayer) -> None:
+    world, _ = played
+    for height, warm in zip(HEIGHTS, (False, False, True), strict=True):
+        found = replayer.replay(height)
+        assert (found.height, found.result, found.warm) == (height, SAME, warm)
+        assert found.measured == final(world, height).claim
+        assert found.seconds > 0
+
+
+def test_nothing_is_taken_from_elsewhere(
+    played: tuple[World, History], replayer: Replayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = played
+    bare = Replayer(world.node, Fetcher(tmp_path / "empty", []), world.fake.schedule, world.backend)
+    with pytest.raises(TransferError):
+        bare.replay(FIRST_HEIGHT)
+    model_root = final(world, FIRST_HEIGHT).disclosure.opening.model_root
+    objects = {key: value for key, value in world.fake.objects.items() if key != ("model", model_root)}
+    monkeypatch.setattr(world.fake, "objects", objects)
+    with pytest.raises(DataMissingError):
+        replayer.replay(HEIGHTS[-1])
+    with pytest.raises(LookupError):
+        replayer.replay(HEIGHTS.stop)
+
+
+def test_difference_is_placed() -> None:
+    trained = TrainedModel(b"model", b"weights", b"\1" * 32)
+    honest = _opening(trained)
+    assert difference(trained, honest, 5) == ""
+    other = replace(trained, model=b"other")
+    assert "at epoch 5 of 5 or before: another model" in difference(other, honest, 5)
+    assert "not the model's" in difference(replace(trained, weights=b"other"), honest, 5)
+    assert "before epoch 5" in difference(replace(trained, checkpoints_root=b"\2" * 32), honest, 5)
+
+
+def _opening(trained: TrainedModel) -> Opening:
+    names = ("chain_id", "task_id", "release_id", "recipe_hash", "payout_hash", "reveal_key", "salt")
+    return Opening(
+        **dict.fromkeys(names, b"\3" * 32),
+        height=1,
+        n_params=1,
+        n_checkpoints=2,
+        weights_root=trained.weights_root,
+        model_root=trained.model_root,
+        checkpoints_root=trained.checkpoints_root,
+    )
+
+
+def test_record_of_a_height(played: tuple[World, History]) -> None:
+    world, history = played
+    schedule = world.fake.schedule
+    times = {entry.id: float(100 + 10 * at) for at, entry in enumerate(schedule.entries)}
+    first = history.block(schedule, FIRST_HEIGHT, times, 104.0)
+    assert (first.commit_seconds, first.reveal_seconds) == (6.0, 10.0)  # task at 100, release 110, final 120
+    second = history.block(schedule, FIRST_HEIGHT + 1, times, 104.0)
+    assert (second.commit_seconds, second.reveal_seconds) == (10.0, 10.0)
+    assert (second.shard, second.attempts, second.listed, second.skipped) == (1, 1, 1, 0)
+    body = final(world, FIRST_HEIGHT)
+    assert (first.hash, first.claim, first.samples) == (body.disclosure.header.hash, body.claim, 64)
+    assert [entrant.claim for entrant in first.entrants] == [body.claim]
+    assert first.accuracy == body.claim / 64
+    with pytest.raises(LookupError):
+        history.block(schedule, HEIGHTS.stop, times, 104.0)
+
+
+def test_candidates_keep_their_latest_claims(played: tuple[World, History]) -> None:
+    _, played_history = played
+    (seen,) = played_history.entrants(FIRST_HEIGHT)
+    assert seen.architecture == 0
+    history = History()
+    assert history.entrants(FIRST_HEIGHT) == ()
+    recipe = Recipe(1, 4, 2, 5).serialize()
+    for claims in ((), (3,), (9, 3)):
+        history.see(7, [candidate(1, claims, recipe)])
+    history.see(7, [candidate(2, (5,), Recipe(0, 4, 2, 5).serialize())])
+    assert [(found.architecture, found.claim) for found in history.entrants(7)] == [(0, 5), (1, 9)]
+
+
+def candidate(name: int, claims: tuple[int, ...], recipe: bytes) -> Candidate:
+    return Candidate(
+        hash=bytes([name]) * 32,
+        position=0,
+        claims=claims,
+        signatures=(),
+        opening=b"",
+        recipe=recipe,
+        payout=b"",
+        header=b"",
+        weights_root=b"",
+        model_root=b"",
+        body=True,
+        weights=True,
+        model=True,
+        state="valid",
+        reason="",
+    )
