@@ -119,13 +119,15 @@ class PodlFetchTest(PodlTestFramework):
         self.log.info("The schedule comes in pages; what it names is wanted")
         peer = self.connect(node)
         peer.wait_for("getpodlsched", lambda p: p == self.chain_id)
+        peer.wait_until(lambda: peer.message_count["getheaders"] == 1)
+        peer.send_without_ping(p2p.no_headers())
         release, final = self.requester.log.entries[1:]
         peer.send_without_ping(p2p.schedule([release.serialize()], more=True))
         peer.wait_for("getpodlsched", lambda p: p == release.id)
         peer.send_without_ping(p2p.schedule([final.serialize()]))
         weights_root = self.round.kept[0].trained.weights_root
         peer.wait_for_request(DATA, weights_root)
-        peer.wait_for("getheaders")
+        peer.wait_until(lambda: peer.message_count["getheaders"] == 2)  # a final admits more headers
 
         self.log.info("A chunk with a bad proof; the other peer is asked")
         peer.forget()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +18,7 @@ from regtest.listener import listening
 from regtest.network import Network
 from regtest.plan import MINERS, NODES, PODL_HEIGHT, SHARD_SIZE, SHARDS
 from regtest.plot import write_plot
+from regtest.process import uninterrupted
 from regtest.replay import Replayer
 from regtest.report import Result, block_table, figure_table, write_json
 from regtest.sidecars import make_task
@@ -81,7 +84,9 @@ class Demo:
                 kept = True
         finally:
             if not kept:
-                network.stop()
+                self._screen.state("everything stops")
+                with uninterrupted():
+                    network.stop()
 
     def _play(self, network: Network, started: float) -> Result:
         payment = self._start(network)
@@ -178,7 +183,8 @@ class Demo:
         )
         for config in network.configs:
             self._screen.line(f"  {cli_command(config)} getpodlinfo")
-        self._screen.line(f"and stop it with\n  python -m regtest stop {self._directory}")
+        stop = shlex.join([sys.executable, "-m", "regtest", "stop", str(self._directory)])
+        self._screen.line(f"and stop it with\n  {stop}")
 
 
 def _view(network: Network, index: int) -> checks.View:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from podl_tools.chain.answers import Candidate
 from podl_tools.commitment import Opening
 from podl_tools.fetch import Fetcher
 from podl_tools.recipe import Recipe
@@ -22,30 +21,41 @@ from tests.world import FIRST_HEIGHT, World
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from podl_tools.chain.answers import Candidate
     from podl_tools.entry import FinalBody
 
 HEIGHTS = range(FIRST_HEIGHT, FIRST_HEIGHT + 3)
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, History]:
+@dataclass
+class Played:
     """Three heights; the third one's training starts from the first one's model."""
+
+    world: World
+    history: History
+    candidates: tuple[Candidate, ...]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     world, history = World(tmp_path_factory.mktemp("world")), History()
     requester = world.requester(Policy(1, 60, 60))
     miner = world.miner("ann")
+    candidates: tuple[Candidate, ...] = ()
     for height in HEIGHTS:
         world.train("ann", miner)
         world.later(10, miner.step, requester.step, requester.step, miner.step)
-        history.see(height, world.node.candidates().candidates)
+        candidates = world.node.candidates().candidates
+        history.see(height, candidates)
         world.later(10, requester.step)
     miner.stop()
     assert world.fake.schedule.next_height == HEIGHTS.stop
-    return world, history
+    return Played(world, history, candidates)
 
 
 @pytest.fixture
-def replayer(played: tuple[World, History], tmp_path: Path) -> Replayer:
-    world, _ = played
+def replayer(played: Played, tmp_path: Path) -> Replayer:
+    world = played.world
     fetcher = Fetcher(tmp_path / "data", [])
     for sealed in TaskShelf(world.home / "tasks", own_key(world.home).public).tasks:
         fetcher.keep(sealed.task.training_root, sealed.training)
@@ -60,8 +70,8 @@ def final(world: World, height: int) -> FinalBody:
     return placed.body
 
 
-def test_winners_replay(played: tuple[World, History], replayer: Replayer) -> None:
-    world, _ = played
+def test_winners_replay(played: Played, replayer: Replayer) -> None:
+    world = played.world
     for height, warm in zip(HEIGHTS, (False, False, True), strict=True):
         found = replayer.replay(height)
         assert (found.height, found.result, found.warm) == (height, SAME, warm)
@@ -70,9 +80,9 @@ def test_winners_replay(played: tuple[World, History], replayer: Replayer) -> No
 
 
 def test_nothing_is_taken_from_elsewhere(
-    played: tuple[World, History], replayer: Replayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    played: Played, replayer: Replayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world, _ = played
+    world = played.world
     bare = Replayer(world.node, Fetcher(tmp_path / "empty", []), world.fake.schedule, world.backend)
     with pytest.raises(TransferError):
         bare.replay(FIRST_HEIGHT)
@@ -108,8 +118,8 @@ def _opening(trained: TrainedModel) -> Opening:
     )
 
 
-def test_record_of_a_height(played: tuple[World, History]) -> None:
-    world, history = played
+def test_record_of_a_height(played: Played) -> None:
+    world, history = played.world, played.history
     schedule = world.fake.schedule
     times = {entry.id: float(100 + 10 * at) for at, entry in enumerate(schedule.entries)}
     first = history.block(schedule, FIRST_HEIGHT, times, 104.0)
@@ -125,34 +135,12 @@ def test_record_of_a_height(played: tuple[World, History]) -> None:
         history.block(schedule, HEIGHTS.stop, times, 104.0)
 
 
-def test_candidates_keep_their_latest_claims(played: tuple[World, History]) -> None:
-    _, played_history = played
-    (seen,) = played_history.entrants(FIRST_HEIGHT)
-    assert seen.architecture == 0
+def test_candidates_keep_their_latest_claims(played: Played) -> None:
+    sample = played.candidates[0]
+    other = replace(sample, hash=bytes(32), claims=(5,), recipe=Recipe(0, 4, 2, 5).serialize())
     history = History()
-    assert history.entrants(FIRST_HEIGHT) == ()
-    recipe = Recipe(1, 4, 2, 5).serialize()
+    assert history.entrants(7) == ()
     for claims in ((), (3,), (9, 3)):
-        history.see(7, [candidate(1, claims, recipe)])
-    history.see(7, [candidate(2, (5,), Recipe(0, 4, 2, 5).serialize())])
+        found = replace(sample, claims=claims, recipe=Recipe(1, 4, 2, 5).serialize())
+        history.see(7, [other, found])
     assert [(found.architecture, found.claim) for found in history.entrants(7)] == [(0, 5), (1, 9)]
-
-
-def candidate(name: int, claims: tuple[int, ...], recipe: bytes) -> Candidate:
-    return Candidate(
-        hash=bytes([name]) * 32,
-        position=0,
-        claims=claims,
-        signatures=(),
-        opening=b"",
-        recipe=recipe,
-        payout=b"",
-        header=b"",
-        weights_root=b"",
-        model_root=b"",
-        body=True,
-        weights=True,
-        model=True,
-        state="valid",
-        reason="",
-    )

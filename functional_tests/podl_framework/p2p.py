@@ -56,6 +56,11 @@ def message(name: str, payload: bytes) -> RawMessage:
     return CLASSES[name](payload)
 
 
+def no_headers() -> RawMessage:
+    """Build an empty headers message, the answer of a peer that has nothing new."""
+    return BLOCK_MESSAGES["headers"](b"\x00")
+
+
 def handshake(chain_id: bytes, version: int = 1) -> RawMessage:
     """Build sendpodl."""
     return message("sendpodl", struct.pack("<I", version) + chain_id)

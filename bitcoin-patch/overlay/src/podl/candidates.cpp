@@ -21,11 +21,13 @@ std::vector<uint32_t> ClaimsOf(const Candidate& candidate)
     return claims;
 }
 
-/** A verdict alone does not make a candidate: body and weights must be there and sound. */
+/** A verdict makes a candidate only together with sound body and weights; it breaks one by itself. */
 RankedCandidate Rank(const Candidate& candidate)
 {
     const auto& facts{candidate.facts};
-    return {candidate.position, ClaimsOf(candidate), facts.body && facts.weights ? facts.measured : std::nullopt};
+    RankedCandidate ranked{candidate.position, ClaimsOf(candidate), facts.measured};
+    if (ranked.Verified() && !(facts.body && facts.weights)) ranked.measured.reset();
+    return ranked;
 }
 
 std::vector<RankedCandidate> RankAll(const std::vector<const Candidate*>& candidates)

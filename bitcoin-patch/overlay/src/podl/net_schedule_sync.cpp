@@ -79,7 +79,7 @@ void ScheduleSync::Received(NodeId peer, const Page& page, NodeClock::time_point
     } else {
         state.walk = false;
         state.behind = stale && !page.stopped;
-        if (more && !stale) state.next_poll = now + OVERTAKEN_INTERVAL;
+        if (page.stopped || (more && !stale)) state.next_poll = now + OVERTAKEN_INTERVAL;
     }
 }
 

@@ -117,6 +117,10 @@ BOOST_AUTO_TEST_CASE(states_of_one_candidate)
     BOOST_CHECK(Judged() == Names({"waiting-verdict"}));
     m_facts[0].measured = Measured{40, 24};
     BOOST_CHECK(Judged() == Names({"false-claim"}));
+    // Its data are no longer needed, and not asked for again.
+    m_facts[0].body = m_facts[0].weights = false;
+    BOOST_CHECK(Judged() == Names({"false-claim"}));
+    m_facts[0].body = m_facts[0].weights = true;
     // A true claim is not harmed by a false one.
     Add(0, 40);
     BOOST_CHECK(Judged() == Names({"valid"}));
