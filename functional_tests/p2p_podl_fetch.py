@@ -215,6 +215,7 @@ class PodlFetchTest(PodlTestFramework):
         ]
         late.append((ENTRY, orphan.serialize(), orphan.id))
         peer.wait_for("getpodlsched")
+        peer.send_without_ping(p2p.schedule([]))
         peer.forget()
         for kind, whole, object_id in late:
             peer.send_without_ping(p2p.inv((kind, object_id)))

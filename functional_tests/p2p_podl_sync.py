@@ -71,7 +71,7 @@ class PodlSyncTest(PodlTestFramework):
             self.wait_until(lambda n=node: self.has_everything(n))
             judge(node, self.requester)
         self.synced(
-            lambda n: [(c["hash"], c["state"], c["count"]) for c in n.listpodlcandidates()["candidates"]]
+            lambda n: [(c["hash"], c["state"], c.get("count")) for c in n.listpodlcandidates()["candidates"]]
         )
         current.finish()
         self.synced(lambda n: (n.getpodlinfo()["digest"], n.getbestblockhash()))

@@ -177,10 +177,7 @@ class Demo:
         screen.line(f"all checks passed, {result.seconds:.0f} s")
 
     def _explain(self, network: Network) -> None:
-        left = SHARDS - self._count
-        self._screen.line(
-            f"The network stays up; the requester has {left} sealed shards left. Talk to it with"
-        )
+        self._screen.line("The network stays up until its sealed shards are used up. Talk to it with")
         for config in network.configs:
             self._screen.line(f"  {cli_command(config)} getpodlinfo")
         stop = shlex.join([sys.executable, "-m", "regtest", "stop", str(self._directory)])

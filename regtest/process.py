@@ -97,7 +97,7 @@ def stop_processes(processes: Sequence[psutil.Process]) -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM while the block runs: whoever is impatient must not leave processes behind."""
+    """Ignore Ctrl-C and SIGTERM while the block runs, so that stopping is not stopped half-way."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
