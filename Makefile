@@ -38,5 +38,4 @@ functional: build  ## real nodes on regtest, with Bitcoin Core's test framework
 	$(PYTHON) functional_tests/test_runner.py $(ARGS)
 
 vectors: setup  ## write vectors/*.json anew from the Python reference
-	$(PYTHON) dev/make_vectors.py
-	$(PYTHON) dev/make_arithmetic_vectors.py
+	$(PYTHON) -m dev.make_vectors

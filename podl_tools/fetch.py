@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+__all__ = ["Fetcher", "check_mirror"]
+
 _LOGGER = logging.getLogger(__name__)
 _PIECE: Final = 1 << 16
 _TIMEOUT: Final = (5.0, 30.0)  # connect, and between two pieces

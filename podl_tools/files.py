@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+__all__ = [
+    "PRIVATE",
+    "PUBLIC",
+    "ChainMark",
+    "lock_directory",
+    "make_directory",
+    "read_file",
+    "read_json",
+    "write_file",
+    "write_json",
+]
+
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 _PRIVATE_DIRECTORY: Final = 0o700

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["LEVELS", "set_up_logging"]
+
 LEVELS: Final = ("debug", "info", "warning", "error")
 _FORMAT: Final = "%(asctime)sZ %(levelname)s [%(name)s] %(message)s"
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from podl_tools.ml.backend import Backend
     from podl_tools.program import Program
 
+__all__ = ["MeasuringStoppedError", "measure"]
+
 _SLICE: Final = 1024  # samples between two looks at the clock
 
 

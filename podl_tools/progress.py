@@ -12,6 +12,8 @@ from rich.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+__all__ = ["progress_bar"]
+
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+__all__ = ["Repeater", "StoppedError", "Wakeup", "run_service", "stop_on_signals"]
+
 _LOGGER = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = 5.0
 

@@ -24,6 +24,16 @@ from podl_tools.tool_errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = [
+    "ServiceCommand",
+    "Wrapped",
+    "common_options",
+    "connect",
+    "node_options",
+    "option",
+    "start_logging",
+]
+
 _LOGGER = logging.getLogger(__name__)
 _SECTION: Final = "settings"
 _MAX_PORT: Final = 65535

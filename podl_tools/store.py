@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+__all__ = ["PublicObjects", "parse_range", "serve"]
+
 _LOGGER = logging.getLogger(__name__)
 _PATH: Final = re.compile(r"/v1/([0-9a-f]{64})")
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")

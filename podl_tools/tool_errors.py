@@ -26,6 +26,25 @@ from typing import Final
 
 from podl_tools.errors import PodlError
 
+__all__ = [
+    "EXIT_UNEXPECTED",
+    "DataMissingError",
+    "InputFileError",
+    "NodeAnswerError",
+    "NodeError",
+    "NodeLoginError",
+    "NodeUnreachableError",
+    "NodeWarmupError",
+    "PodlInactiveError",
+    "PortInUseError",
+    "RefusedError",
+    "RpcError",
+    "SettingsError",
+    "ToolError",
+    "TransferError",
+    "WrongChainError",
+]
+
 EXIT_UNEXPECTED: Final = 1
 
 

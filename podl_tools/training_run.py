@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from podl_tools.recipe import Recipe
     from podl_tools.task import Task
 
+__all__ = ["SeedParts", "TrainedModel", "run_training"]
+
 
 @dataclass(frozen=True)
 class SeedParts:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from podl_tools.chain.follow import ScheduleFollower
 from podl_tools.fetch import Fetcher
 from podl_tools.ml.backend import Backend
+from podl_tools.tool_errors import NodeError
 from regtest import chain, checks
 from regtest.bitcoind import cli_command
 from regtest.errors import DeadlineError
@@ -76,12 +77,14 @@ class Demo:
         network = Network(self._directory, self._binaries, task_file)
         kept = False
         try:
-            result = self._play(network, started)
-            self._show(result)
+            self._show(self._play(network, started))
             if keep:
                 network.start(network.miners)
                 self._explain(network)
                 kept = True
+        except NodeError:
+            network.check()  # a dead node explains more than a call that it did not answer
+            raise
         finally:
             if not kept:
                 self._screen.state("everything stops")

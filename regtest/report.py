@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from regtest.plan import MINERS, miner_name
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from regtest.history import Block
     from regtest.replay import Replay
 
-_MIB = 1 << 20
+_MIB: Final = 1 << 20
+_ROOT_DIGITS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def block_rows(blocks: Sequence[Block], replays: Sequence[Replay]) -> list[list[
             str(block.listed),
             f"{block.commit_seconds:.1f} s",
             f"{block.reveal_seconds:.1f} s",
-            block.model_root.hex()[:16],
+            block.model_root.hex()[:_ROOT_DIGITS],
             "warm" if replay.warm else "fresh",
             replay.result,
         ]
@@ -70,12 +72,16 @@ def block_rows(blocks: Sequence[Block], replays: Sequence[Replay]) -> list[list[
     ]
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
 def block_table(blocks: Sequence[Block], replays: Sequence[Replay]) -> Table:
     """Return the table of blocks."""
-    table = Table(title="Blocks won by trained models")
+    table = _table("Blocks won by trained models")
     for name in ("height", "winner", "model"):
         table.add_column(name)
-    for name in ("claim", "measured", "candidates", "commit", "reveal"):
+    for name in ("claim", "measured", "candi-\ndates", "commit", "reveal"):
         table.add_column(name, justify="right")
     for name in ("model root", "start", "replay"):
         table.add_column(name)
@@ -98,9 +104,9 @@ def figure_rows(figures: Sequence[ProcessFigures]) -> list[list[str]]:
 
 def figure_table(figures: Sequence[ProcessFigures]) -> Table:
     """Return the table of processes."""
-    table = Table(title="Processes")
+    table = _table("Processes")
     table.add_column("process")
-    for name in ("peak memory", "time spent training", "reveal to verdict (median, longest)"):
+    for name in ("peak memory", "time spent training", "reveal to verdict: median, longest"):
         table.add_column(name, justify="right")
     for row in figure_rows(figures):
         table.add_row(*row)

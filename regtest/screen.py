@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-_PLAIN_WIDTH: Final = 130  # columns for tables that go into a file or a pipe
+_WIDEST: Final = 200  # columns that a table may take
 
 
 class Screen:
@@ -46,8 +47,9 @@ class Screen:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def table(self, table: Table) -> None:
-        """Print a table."""
-        self._console.print(table)
+        """Print a table; on a narrow terminal its lines are wrapped rather than cut."""
+        wanted = Measurement.get(self._console, self._console.options.update(max_width=_WIDEST), table)
+        self._console.print(table, width=max(self._console.width, wanted.maximum), crop=False)
 
     def state(self, text: str) -> None:
         """Show what is being waited for; terminals only."""
@@ -69,7 +71,7 @@ def open_screen(total: int, console: Console | None = None) -> Iterator[Screen]:
     console : Console, optional
         Where to write; standard output when not given.
     """
-    console = console or _console()
+    console = console or Console()
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -79,8 +81,3 @@ def open_screen(total: int, console: Console | None = None) -> Iterator[Screen]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield Screen(console, progress, total)
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)

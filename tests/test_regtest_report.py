@@ -7,6 +7,7 @@ import json
 import struct
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from regtest.chain import Payment
@@ -43,7 +44,7 @@ def test_line() -> None:
 
 def test_block_rows() -> None:
     first, second = block_rows(BLOCKS, REPLAYS)
-    root = "ab" * 8
+    root = "ab" * 5
     numbers = ["3", "1.2 s", "2.5 s", root]
     assert first == ["110", "cnn", "convolutional", "61/64", "61/64", *numbers, "fresh", "bit-identical"]
     assert second == ["111", "mgru", "recurrent", "64/64", "64/64", *numbers, "warm", "bit-identical"]
@@ -57,8 +58,9 @@ def test_figure_rows() -> None:
     ]
 
 
-def test_plain_output_has_no_control_characters_and_no_cut_cells() -> None:
-    console, out = shown(130, terminal=False)
+@pytest.mark.parametrize("width", [60, 130])
+def test_plain_output_has_no_control_characters_and_no_cut_cells(width: int) -> None:
+    console, out = shown(width, terminal=False)
     with open_screen(2, console) as screen:
         screen.state("not shown")
         screen.line("a [line] " + "with words " * 30)

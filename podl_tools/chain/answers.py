@@ -14,6 +14,21 @@ from podl_tools.tool_errors import NodeAnswerError
 if TYPE_CHECKING:
     from podl_tools.chain.fields import Fields
 
+__all__ = [
+    "ACCEPTED",
+    "DUPLICATE",
+    "LATER",
+    "REFUSED",
+    "Candidate",
+    "Candidates",
+    "Commitments",
+    "Info",
+    "Job",
+    "Piece",
+    "PooledCommitment",
+    "Submission",
+]
+
 ACCEPTED: Final = "accepted"
 DUPLICATE: Final = "duplicate"
 LATER: Final = "later"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from podl_tools.chain.node import Node
     from podl_tools.fetch import Fetcher
 
+__all__ = ["PIECE", "Kind", "download", "obtain_model", "obtain_shard", "upload"]
+
 PIECE: Final = 1 << 20
 
 

@@ -19,6 +19,8 @@ from podl_tools.tool_errors import SettingsError
 if TYPE_CHECKING:
     from podl_tools.services import Wakeup
 
+__all__ = ["Change", "Event", "EventSource", "SequenceCheck", "parse_event"]
+
 _LOGGER = logging.getLogger(__name__)
 _SEQUENCE: Final = struct.Struct("<I")
 _FRAMES: Final = 3

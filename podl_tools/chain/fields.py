@@ -6,6 +6,8 @@ from typing import Any
 
 from podl_tools.tool_errors import NodeAnswerError
 
+__all__ = ["Fields"]
+
 
 class Fields:
     """

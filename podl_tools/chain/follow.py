@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from podl_tools.chain.answers import Info
     from podl_tools.chain.node import Node
 
+__all__ = ["ScheduleFollower"]
+
 _LOGGER = logging.getLogger(__name__)
 _TRIES: Final = 5  # the schedule may move on while it is read
 

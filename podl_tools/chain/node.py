@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from podl_tools.chain.rpc import Transport
     from podl_tools.chain.verdict import Verdict
 
+__all__ = ["PAGE", "Node"]
+
 PAGE: Final = 100  # schedule entries a call
 
 

@@ -22,6 +22,8 @@ from podl_tools.tool_errors import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["HttpTransport", "Login", "Transport"]
+
 _NOT_FOUND: Final = -5
 _IN_WARMUP: Final = -28
 _METHOD_UNKNOWN: Final = -32601

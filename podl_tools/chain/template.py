@@ -25,6 +25,8 @@ from podl_tools.tool_errors import NodeAnswerError
 if TYPE_CHECKING:
     from podl_tools.chain.fields import Fields
 
+__all__ = ["Template", "draft_block", "height_script", "make_coinbase", "read_transaction"]
+
 _WITNESS_NONCE: Final = bytes(32)
 # Leaves the lock time of the coinbase in force (BIP 54).
 _COINBASE_SEQUENCE: Final = 0xFFFF_FFFE

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+__all__ = ["Key", "Verdict", "verdict_key"]
+
 Key = tuple[int, bytes, bytes, bytes]
 
 

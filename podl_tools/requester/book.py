@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from podl_tools.chain.answers import Candidate
     from podl_tools.winner import Measured
 
+__all__ = ["CheckBook"]
+
 _LASTING: Final = (Outcome.GOOD, Outcome.MISMATCH, Outcome.INVALID)
 _RETRY_SECONDS: Final = 10.0
 _NODE_INVALID: Final = "invalid"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from podl_tools.schedule import Round, Schedule
     from podl_tools.task import Task
 
+__all__ = ["CheckLaterError", "Checker", "equal_share"]
+
 _LOGGER = logging.getLogger(__name__)
 _MASTER_SIZE: Final = 4
 _MAX_BODY: Final = 4_000_000

@@ -32,6 +32,8 @@ from podl_tools.store import PublicObjects, serve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["addtask", "init", "main", "run", "task_options"]
+
 _PROGRAM: Final = "podl-requester"
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _PHASE_DEFAULTS: Final = {"min_commit": 10, "min_reveal": 10, "max_phase": 600}

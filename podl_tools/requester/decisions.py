@@ -18,6 +18,25 @@ if TYPE_CHECKING:
     from podl_tools.schedule import Round, ScheduleLog
     from podl_tools.task import Task
 
+__all__ = [
+    "Action",
+    "Check",
+    "Entrant",
+    "Finalise",
+    "Measure",
+    "NextAttempt",
+    "Outcome",
+    "Policy",
+    "PublishTask",
+    "Release",
+    "Wait",
+    "choose_list",
+    "decide_final",
+    "decide_release",
+    "next_task",
+    "skipped_for",
+]
+
 
 @dataclass(frozen=True)
 class Policy:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from podl_tools.sealing import SealedTask
     from podl_tools.task import Task
 
+__all__ = ["PhaseTwo"]
+
 _LOGGER = logging.getLogger(__name__)
 _EVALUATOR: Final = "podl-requester"
 

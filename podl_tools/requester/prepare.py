@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 
     from podl_tools.sealing import TaskOptions
 
+__all__ = [
+    "ENTRIES",
+    "TASKS",
+    "TASK_FILE",
+    "Ingredients",
+    "deal_shards",
+    "further_task",
+    "load_examples",
+    "new_chain",
+    "seal",
+]
+
 TASKS: Final = "tasks"
 ENTRIES: Final = "entries"
 TASK_FILE: Final = "task.hex"

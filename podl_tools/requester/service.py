@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from podl_tools.schedule import Schedule
     from podl_tools.store import PublicObjects
 
+__all__ = ["Requester"]
+
 _LOGGER = logging.getLogger(__name__)
 _FEW_SHARDS: Final = 4
 _NO_SHARDS: Final = "this height cannot be released, the chain stands still"
@@ -198,9 +200,10 @@ class Requester:
         if left < 1:
             self._say(f"all {len(sealed.shards)} sealed shards have been opened: {_NO_SHARDS}", logging.ERROR)
             return False
-        if left <= _FEW_SHARDS:
-            advice = "add a task two heights before they run out"
-            self._say(f"{left} sealed shards are left: {advice}", logging.WARNING)
+        if left <= _FEW_SHARDS and len(self._shelf.tasks) == len(schedule.tasks):
+            self._say(
+                f"sealed shards left: {left}; a further task has to come two heights before", logging.WARNING
+            )
         prev = schedule.commit_prev(height) or self._first_prev(schedule)
         if prev is None:
             self._say(f"the node has no block of height {height - 1} yet")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from podl_tools.keys import SigningKey
     from podl_tools.schedule import ScheduleLog
 
+__all__ = ["SignedEntries", "check_log"]
+
 
 class SignedEntries:
     """

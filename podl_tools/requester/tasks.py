@@ -17,6 +17,8 @@ from podl_tools.tool_errors import InputFileError, WrongChainError
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["TaskShelf", "own_key", "read_secret", "read_task", "write_key", "write_task"]
+
 _TASK: Final = "task"
 _TRAINING: Final = "training"
 _SHARDS: Final = "shards.json"

@@ -26,6 +26,8 @@ from podl_tools.trainer.worker import TrainingWorker
 if TYPE_CHECKING:
     from podl_tools.chain.node import Node
 
+__all__ = ["main", "payout_script"]
+
 _PROGRAM: Final = "podl-miner"
 
 

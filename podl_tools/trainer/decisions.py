@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from podl_tools.schedule import ScheduleLog
     from podl_tools.trainer.job import Job
 
+__all__ = [
+    "Action",
+    "Commit",
+    "Forget",
+    "Reveal",
+    "Slot",
+    "StopTraining",
+    "Train",
+    "decide",
+    "latest_parent",
+    "training_slot",
+]
+
 Slot = tuple[int, bytes]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from podl_tools.training_run import TrainedModel
 
+__all__ = ["Job", "JobStore"]
+
 _RECORD: Final = "job.json"
 _BLOCK: Final = "block"
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from podl_tools.fetch import Fetcher
     from podl_tools.task import Task
 
+__all__ = ["Material"]
+
 _LOGGER = logging.getLogger(__name__)
 _MASTER_SIZE = 4  # bytes per parameter of a model
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from podl_tools.trainer.worker import TrainingWorker
     from podl_tools.training_run import TrainedModel
 
+__all__ = ["Choices", "Miner"]
+
 _LOGGER = logging.getLogger(__name__)
 # An opened shard reaches the stores a moment after its release, and nothing announces that.
 _SHARD_SECONDS: Final = 0.5

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from podl_tools.trainer.decisions import Slot
     from podl_tools.trainer.job import Job, JobStore
 
+__all__ = ["Submitter"]
+
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from podl_tools.trainer.decisions import Slot
     from podl_tools.training_run import TrainedModel
 
+__all__ = ["TrainingStoppedError", "TrainingWorker"]
+
 
 class TrainingStoppedError(ToolError):
     """The training was given up."""

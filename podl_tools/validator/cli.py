@@ -17,6 +17,8 @@ from podl_tools.settings import ServiceCommand, common_options, connect, node_op
 from podl_tools.validator.service import Validator
 from podl_tools.validator.start import Start
 
+__all__ = ["main"]
+
 _PROGRAM: Final = "podl-validator"
 
 

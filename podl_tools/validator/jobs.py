@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from podl_tools.chain.verdict import Key
     from podl_tools.ml.evaluation import Evaluation
 
+__all__ = ["JobBook", "job_key"]
+
 _FIRST_PAUSE: Final = 2.0  # seconds before a job that could not be done is tried again
 _LONGEST_PAUSE: Final = 300.0
 _KEPT: Final = 256  # results kept although the node does not ask for them at present

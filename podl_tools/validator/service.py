@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from podl_tools.ml.backend import Backend
     from podl_tools.ml.evaluation import Evaluation
 
+__all__ = ["Validator"]
+
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from podl_tools.files import ChainMark
     from podl_tools.ml.backend import Backend
 
+__all__ = ["Start"]
+
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -187,7 +187,7 @@ void Net::OnSmall(NodeId peer, const ObjectRef& object, const Bytes& bytes)
     } else {
         // An entry that must wait comes with the schedule.
         m_small.Judged(peer, object, DONE);
-        if (result.reason == "podl-entry-prev") m_schedule.Orphan(peer, NodeClock::now());
+        if (result.reason == "podl-entry-prev" || result.reason == "podl-release-prev") m_schedule.Orphan(peer, NodeClock::now());
     }
 }
 

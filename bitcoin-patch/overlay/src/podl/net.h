@@ -111,6 +111,8 @@ private:
     bool Have(const ObjectRef& object) const;
     void ReadNotes() EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex, !m_mutex);
     void OnNewEntry(const uint256& id) EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
+    /** The first release can only be judged by who knows the header that it names. */
+    bool CanReadSchedule() EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
     void Plan() EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
     void AnnounceToAll(const ObjectRef& object) EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
     void ReadPage(NodeId peer, PeerState& state) EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
@@ -133,6 +135,7 @@ private:
     ChunkFetcher m_chunks GUARDED_BY(NetEventsInterface::g_msgproc_mutex);
     ScheduleSync m_schedule GUARDED_BY(NetEventsInterface::g_msgproc_mutex);
     std::map<NodeId, PeerState> m_peers GUARDED_BY(NetEventsInterface::g_msgproc_mutex);
+    bool m_has_first_parent GUARDED_BY(NetEventsInterface::g_msgproc_mutex){false};
     bool m_replan GUARDED_BY(NetEventsInterface::g_msgproc_mutex){true};
     Clock::time_point m_next_plan GUARDED_BY(NetEventsInterface::g_msgproc_mutex){};
     Clock::time_point m_next_wanted GUARDED_BY(NetEventsInterface::g_msgproc_mutex){};

@@ -15,12 +15,12 @@
 
 namespace podl {
 
-bool Server::MayServe(NodeId peer, const ObjectRef& object, uint32_t chunk) const
+bool Server::MayServe(NodeId peer, const ObjectRef& object, uint32_t chunk, int limit) const
 {
     const auto peer_it{m_served.find(peer)};
     if (peer_it == m_served.end()) return true;
     const auto it{peer_it->second.find({object, chunk})};
-    return it == peer_it->second.end() ? peer_it->second.size() < MAX_SERVED_CHUNKS : it->second < MAX_SERVED;
+    return it == peer_it->second.end() ? peer_it->second.size() < MAX_SERVED_CHUNKS : it->second < limit;
 }
 
 std::optional<Chunk> Server::ReadSmall(const ObjectRef& object) const
@@ -101,7 +101,7 @@ ScheduleMessage Server::Answer(NodeId peer, const GetScheduleMessage& request)
     // An id that we do not know counts like the start, or every id would be a page of its own.
     const ObjectRef start{ObjectType::ENTRY, last ? request.after : uint256{}};
     constexpr uint32_t PAGE{1}; // the entry itself is chunk 0
-    if (!MayServe(peer, start, PAGE)) return {};
+    if (!MayServe(peer, start, PAGE, MAX_PAGES_SERVED)) return {};
     ScheduleMessage page;
     page.entries = m_manager.EntriesFrom(index, MAX_SCHEDULE_PAGE - 10);
     if (page.entries.empty()) return page;

@@ -26,8 +26,10 @@ class Manager;
 class Server
 {
 public:
-    //! How often one peer gets the same chunk, or the same page of the schedule, per height.
+    //! How often one peer gets the same chunk per height.
     static constexpr int MAX_SERVED{3};
+    //! The same for pages of the schedule; a peer may ask again because it has to wait, for its clock or for a block.
+    static constexpr int MAX_PAGES_SERVED{10};
     //! Different things that one peer gets per height.
     static constexpr size_t MAX_SERVED_CHUNKS{20'000};
 
@@ -46,7 +48,7 @@ private:
     //! Trees of data objects kept at hand; one is needed for every chunk of an object.
     static constexpr size_t MAX_TREES{256};
 
-    bool MayServe(NodeId peer, const ObjectRef& object, uint32_t chunk) const;
+    bool MayServe(NodeId peer, const ObjectRef& object, uint32_t chunk, int limit = MAX_SERVED) const;
     void Served(NodeId peer, const ObjectRef& object, uint32_t chunk) { ++m_served[peer][{object, chunk}]; }
     std::optional<Chunk> ReadSmall(const ObjectRef& object) const;
     std::optional<Chunk> ReadBody(const uint256& hash, uint32_t chunk);

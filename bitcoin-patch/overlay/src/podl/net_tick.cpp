@@ -6,8 +6,9 @@
 
 #include <podl/entry.h>
 
-#include <logging.h>
+#include <chain.h>
 #include <util/time.h>
+#include <validation.h>
 
 #include <utility>
 
@@ -111,6 +112,15 @@ bool Net::Have(const ObjectRef& object) const
     return false;
 }
 
+bool Net::CanReadSchedule()
+{
+    if (!m_has_first_parent) {
+        LOCK(cs_main);
+        m_has_first_parent = m_chainman.m_best_header && m_chainman.m_best_header->nHeight >= m_manager.PodlHeight() - 1;
+    }
+    return m_has_first_parent;
+}
+
 void Net::Plan()
 {
     const auto now{Clock::now()};
@@ -125,7 +135,9 @@ void Net::Plan()
     m_replan = false;
 
     const auto node_now{NodeClock::now()};
-    for (const auto& question : m_schedule.Next(node_now)) m_peers.at(question.peer).m_questions.push_back(question);
+    if (CanReadSchedule()) {
+        for (const auto& question : m_schedule.Next(node_now)) m_peers.at(question.peer).m_questions.push_back(question);
+    }
     for (const auto& request : m_small.Next(node_now, [this](const ObjectRef& object) { return Have(object); })) {
         m_peers.at(request.peer).m_requests.push_back(request);
     }

@@ -224,7 +224,9 @@ BOOST_AUTO_TEST_CASE(schedule_stopped)
     BOOST_CHECK(NextQuestions().empty());
     m_sync.Received(1, {/*more=*/true, /*from_start=*/false, /*stopped=*/true, /*fresh=*/2, /*known=*/0, {}, 0}, m_now);
     BOOST_CHECK(NextQuestions().empty());
-    m_now += ScheduleSync::POLL_INTERVAL;
+    m_now += ScheduleSync::STOPPED_INTERVAL - 1s;
+    BOOST_CHECK(NextQuestions().empty());
+    m_now += 1s;
     BOOST_CHECK_EQUAL(NextQuestions().size(), 1U);
 }
 

@@ -269,11 +269,6 @@ BOOST_AUTO_TEST_CASE(announcements)
     BOOST_CHECK_EQUAL(second.objects.size(), 4U);
     BOOST_CHECK(second.objects.back() == objects.back());
     BOOST_CHECK(peer.TakeAnnouncements().objects.empty());
-    // A block hash names a commitment and a body: knowing one is not knowing the other.
-    const ObjectRef commitment{Object(ObjectType::COMMITMENT)};
-    peer.SetKnown(commitment);
-    peer.Announce({ObjectType::BODY, commitment.id});
-    BOOST_CHECK_EQUAL(peer.TakeAnnouncements().objects.size(), 1U);
 
     const ObjectRef commitment{Object(ObjectType::COMMITMENT)};
     const ObjectRef body{ObjectType::BODY, commitment.id}; // both are named by the block hash
