@@ -50,7 +50,9 @@ class PodlSyncTest(PodlTestFramework):
         self.play_along()
         self.check_cut_off()
         self.check_restart()
+        self.check_reindex()
         self.check_late_node()
+        self.check_peace()
 
     def round(self):
         return Round(self.requester, self.nodes[0], self.miners)
@@ -117,6 +119,23 @@ class PodlSyncTest(PodlTestFramework):
             judge(node, self.requester)
         current.finish()
         self.synced(lambda n: (n.getpodlinfo()["digest"], n.getbestblockhash()))
+
+    def check_reindex(self):
+        self.log.info("A node that builds its index anew needs nothing but its own files")
+        node = self.nodes[2]
+        self.restart_node(2, extra_args=[*node.extra_args, "-reindex"])
+        self.catch_up(node)
+        self.connect_nodes(2, 1)
+        self.synced(lambda n: (n.getpodlinfo()["digest"], n.getbestblockhash()))
+
+    def check_peace(self):
+        self.log.info("Nobody blamed anybody")
+        for node in self.nodes:
+            log = node.debug_log_path.read_text(encoding="utf8")
+            assert "Misbehaving" not in log
+            assert_equal(
+                [line for line in log.splitlines() if "Not taken" in line and "-prev" not in line], []
+            )
 
     def check_late_node(self):
         self.log.info("A node that was never there gets schedule, blocks and models from the end of the line")

@@ -14,6 +14,8 @@ LATE = 3
 class PodlNetworkTest(SidecarTestFramework):
     """Blocks are won by trained models, and every node agrees."""
 
+    n_shards = 60
+
     def set_test_params(self):
         self.num_nodes = 4
 

@@ -3,7 +3,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import podl_framework  # noqa: F401 - sets the import path
 from podl_framework.actors import Miner
 from podl_framework.sidecars import Observer, SidecarTestFramework

@@ -37,7 +37,7 @@ class PodlValidatorTest(SidecarTestFramework):
         self.start_validator("steady", first)
         miner = Miner(Observer(first, self.training), "miner", epochs=1)
         kept = miner.commit(first)
-        self.wait_until(lambda: node.getpodlinfo()["phase"] == "reveal" and node.listpodlcandidates()["shard"])
+        self.wait_until(lambda: node.listpodlcandidates().get("shard", False))
         log = miner.requester.log
         reveal = miner.reveal(kept, log.latest_release(log.next_height).entry)
         validator = self.start_validator("validator", node)
@@ -48,7 +48,7 @@ class PodlValidatorTest(SidecarTestFramework):
         self.wait_log(validator, "measuring weights")
         self.kill_sidecar(validator)
         assert_equal(node.getpodlinfo()["evaluators"], [])
-        self.log.info("The first node has the block; the other one waits for a verdict, and calls nothing invalid")
+        self.log.info("The first node has the block; the other one waits, and calls nothing invalid")
         self.wait_until(lambda: first.getbestblockhash() == kept.hash_hex, timeout=120)
         self.wait_until(lambda: node.getpodlinfo()["finals"] == 1)
         self.wait_until(lambda: [row["what"] for row in node.getpodlinfo()["waiting"]] == ["evaluator"])

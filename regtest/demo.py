@@ -19,7 +19,7 @@ from regtest.listener import listening
 from regtest.network import Network
 from regtest.plan import MINERS, NODES, PODL_HEIGHT, SHARD_SIZE, SHARDS
 from regtest.plot import write_plot
-from regtest.process import uninterrupted
+from regtest.process import stop_processes, uninterrupted
 from regtest.replay import Replayer
 from regtest.report import Result, block_table, figure_table, write_json
 from regtest.sidecars import make_task
@@ -87,7 +87,6 @@ class Demo:
             raise
         finally:
             if not kept:
-                self._screen.state("everything stops")
                 with uninterrupted():
                     network.stop()
 
@@ -98,8 +97,7 @@ class Demo:
             network.start(network.miners)
             blocks = watcher.run(self._count)
             self._screen.state("the miners stop")
-            for miner in network.miners:
-                miner.stop()
+            stop_processes(network.miners)
             view = self._agree(network, blocks)
             verdicts = _verdict_times(listener, blocks)
         replays = self._replay(network, blocks)
@@ -170,6 +168,7 @@ class Demo:
 
     def _show(self, result: Result) -> None:
         screen = self._screen
+        screen.close()
         screen.table(block_table(result.blocks, result.replays))
         screen.line(f"transaction {result.payment.txid} is confirmed in PoDL block {result.confirmed}")
         screen.table(figure_table(result.figures))

@@ -133,10 +133,8 @@ class Network:
 
     def stop(self) -> None:
         """Stop everything: miners, validators and requester first, then the nodes."""
-        for group in ([*self.miners, *self.validators, self.requester], self.nodes):
-            stop_processes([process.child for process in group if process.child is not None])
-            for process in group:
-                process.child = None
+        stop_processes([*self.miners, *self.validators, self.requester])
+        stop_processes(self.nodes)
         self._write_record()
 
 

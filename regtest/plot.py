@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours can be told apart with any colour vision; shapes differ as well.
 _STYLES: Final = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"))
 _PERCENT: Final = 100
-_SHIFT: Final = 0.08  # keeps equal claims from covering each other
+_SHIFT: Final = 0.15  # keeps equal claims from covering each other
 
 
 def claim_points(blocks: Sequence[Block], architecture: int) -> list[tuple[int, float]]:

@@ -76,14 +76,15 @@ class Process:
                 self.peak_rss = max(self.peak_rss, self.child.memory_info().rss)
         return self.peak_rss
 
-    def stop(self) -> None:
-        """Stop the process as `stop_processes` does; it may be started again."""
-        if self.child is not None:
-            stop_processes([self.child])
-            self.child = None
+
+def stop_processes(processes: Sequence[Process]) -> None:
+    """Stop processes that this program started, as `terminate` does; they may be started again."""
+    terminate([process.child for process in processes if process.child is not None])
+    for process in processes:
+        process.child = None
 
 
-def stop_processes(processes: Sequence[psutil.Process]) -> None:
+def terminate(processes: Sequence[psutil.Process]) -> None:
     """Send SIGTERM to all at once, wait at most 30 s, kill what is left."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):

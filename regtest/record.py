@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from regtest.errors import DemoError
-from regtest.process import stop_processes
+from regtest.process import terminate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,6 @@ def stop_network(directory: Path) -> list[str]:
     """
     found = [(running, alive(running)) for running in read_record(directory)]
     for is_node in (False, True):
-        stop_processes([process for running, process in found if process and running.is_node == is_node])
+        terminate([process for running, process in found if process and running.is_node == is_node])
     (directory / _FILE).unlink()
     return [running.name for running, process in found if process]

@@ -46,10 +46,19 @@ class Screen:
         """Print one line."""
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
+    def close(self) -> None:
+        """Remove the bar; what follows is the result."""
+        if self._console.is_terminal:
+            self._progress.stop()
+
     def table(self, table: Table) -> None:
-        """Print a table; on a narrow terminal its lines are wrapped rather than cut."""
-        wanted = Measurement.get(self._console, self._console.options.update(max_width=_WIDEST), table)
-        self._console.print(table, width=max(self._console.width, wanted.maximum), crop=False)
+        """Print a table, after `close`; a narrow terminal wraps its lines, nothing is cut."""
+        console = self._console
+        wanted = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+        wide = Console(
+            file=console.file, width=max(console.width, wanted), force_terminal=console.is_terminal
+        )
+        wide.print(table)
 
     def state(self, text: str) -> None:
         """Show what is being waited for; terminals only."""

@@ -14,11 +14,9 @@ from podl_tools.entry import Skipped, SkipReason
 from podl_tools.header import Header
 from podl_tools.requester.decisions import (
     Check,
-    Entrant,
     Finalise,
     Measure,
     NextAttempt,
-    Outcome,
     Policy,
     PublishTask,
     Release,
@@ -27,8 +25,8 @@ from podl_tools.requester.decisions import (
     decide_final,
     decide_release,
     next_task,
-    skipped_for,
 )
+from podl_tools.requester.entrants import Entrant, Outcome, skipped_for
 from podl_tools.schedule import Round
 from podl_tools.winner import Measured
 from tests.world import OPTIONS, START, World

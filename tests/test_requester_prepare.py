@@ -17,7 +17,7 @@ from podl_tools.files import write_file
 from podl_tools.keys import SigningKey
 from podl_tools.requester.book import CheckBook
 from podl_tools.requester.cli import main
-from podl_tools.requester.decisions import Outcome
+from podl_tools.requester.entrants import Outcome
 from podl_tools.requester.prepare import Ingredients, deal_shards, further_task, load_examples, new_chain
 from podl_tools.requester.signed import SignedEntries
 from podl_tools.requester.tasks import TaskShelf, own_key, read_secret, read_task

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from test_framework.messages import ser_compact_size
 from test_framework.p2p import MESSAGEMAP, P2PInterface, p2p_lock
 
+from podl_tools.hashing import sha256d
 from podl_tools.merkle import chunk_count, data_proof
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ BLOCK_MESSAGES = {name: _message_class(name) for name in ("headers", "cmpctblock
 def message(name: str, payload: bytes) -> RawMessage:
     """Build one of PoDL's messages."""
     return CLASSES[name](payload)
+
+
+def block_hash(header: bytes) -> bytes:
+    """Hash of a raw header of either size, in the order of its bytes."""
+    return sha256d(header)
 
 
 def no_headers() -> RawMessage:

@@ -19,11 +19,10 @@ from podl_tools.examples import Examples
 from podl_tools.program import format_program
 from podl_tools.schedule import Schedule
 from regtest.ports import free_ports
-from regtest.process import Process
+from regtest.process import Process, stop_processes
 from regtest.sidecars import make_sidecar
 
 TRAINING_SIZE = 256
-N_SHARDS = 12
 
 
 class SidecarTestFramework(PodlTestFramework):
@@ -34,6 +33,7 @@ class SidecarTestFramework(PodlTestFramework):
 
     task_options = ("--mincommit=0", "--minreveal=0", "--maxphase=60")
     shard_size = SHARD_SIZE
+    n_shards = 4
 
     def set_test_params(self):
         raise NotImplementedError
@@ -51,7 +51,7 @@ class SidecarTestFramework(PodlTestFramework):
         self.store_port, *self.zmq_ports = free_ports(1 + self.num_nodes)
         self.folder = Path(self.options.tmpdir) / "sidecars"
         self.requester_dir = self.folder / "requester"
-        sizes = [TRAINING_SIZE] + [self.shard_size] * N_SHARDS
+        sizes = [TRAINING_SIZE] + [self.shard_size] * self.n_shards
         self.training, *shards = split(make_examples(sum(sizes)), sizes)
         self.shards = shards
         self.task_file = self.init_requester()
@@ -78,7 +78,7 @@ class SidecarTestFramework(PodlTestFramework):
         ]
         command += [f"--program={format_program(program)}" for program in self.programs()]
         command += [
-            f"--shards={N_SHARDS}",
+            f"--shards={self.n_shards}",
             f"--shardsize={self.shard_size}",
             f"--firstheight={self.podl_height}",
         ]
@@ -166,17 +166,15 @@ class SidecarTestFramework(PodlTestFramework):
 
     def stop_sidecars(self, *processes: Process):
         """Stop the given programs, or all; each must end cleanly."""
-        children = {process.name: process.child for process in processes or self.sidecars}
-        for process in processes or list(self.sidecars):
-            process.stop()
-            self.sidecars.remove(process)
-        bad = {name: child.returncode for name, child in children.items() if child.returncode != 0}
+        stopped = list(processes or self.sidecars)
+        stop_processes([process.child for process in stopped])
+        self.sidecars = [process for process in self.sidecars if process not in stopped]
+        bad = {process.name: process.child.returncode for process in stopped if process.child.returncode != 0}
         if bad:
             raise AssertionError(f"programs that did not end with code 0: {bad}")
 
     def shutdown(self):
-        for process in self.sidecars:
-            process.stop()
+        stop_processes([process.child for process in self.sidecars])
         return super().shutdown()
 
 

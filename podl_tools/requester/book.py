@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from podl_tools.files import read_json, write_json
-from podl_tools.requester.decisions import Entrant, Outcome
+from podl_tools.requester.entrants import Entrant, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from podl_tools.errors import FailureClass, PodlError, RejectError
 from podl_tools.measuring import measure
 from podl_tools.ml.model import parse_model, weight_bytes
 from podl_tools.recipe import Recipe
-from podl_tools.requester.decisions import Outcome
+from podl_tools.requester.entrants import Outcome
 from podl_tools.tool_errors import DataMissingError
 from podl_tools.training_run import SeedParts, run_training
 from podl_tools.winner import Measured

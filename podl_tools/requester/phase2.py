@@ -14,7 +14,7 @@ from podl_tools.errors import RejectError
 from podl_tools.header import Header
 from podl_tools.recipe import Recipe
 from podl_tools.requester.checking import CheckLaterError
-from podl_tools.requester.decisions import Outcome
+from podl_tools.requester.entrants import Outcome
 from podl_tools.reveal import Reveal
 from podl_tools.tool_errors import DataMissingError, NodeAnswerError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from podl_tools.examples import Examples
     from podl_tools.requester.book import CheckBook
     from podl_tools.requester.checking import Checker
-    from podl_tools.requester.decisions import Entrant
+    from podl_tools.requester.entrants import Entrant
     from podl_tools.schedule import Round, Schedule
     from podl_tools.sealing import SealedTask
     from podl_tools.task import Task

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from podl_tools.constants import ZERO_HASH
 from podl_tools.drafting import draft_final, draft_release
+from podl_tools.entry import ReleaseBody
 from podl_tools.requester.decisions import (
     Check,
     Finalise,
@@ -19,8 +21,8 @@ from podl_tools.requester.decisions import (
     decide_release,
     next_task,
 )
-from podl_tools.requester.signed import check_log
 from podl_tools.schedule import Round
+from podl_tools.task import Task
 from podl_tools.tool_errors import RefusedError
 
 if TYPE_CHECKING:
@@ -92,7 +94,8 @@ class Requester:
         self._phase_two = phase_two
         self._policy = policy
         self._now = now
-        self._checked = 0
+        self._taken_in = 0
+        self._last_id = ZERO_HASH
         self._said = ""
 
     def step(self) -> float | None:
@@ -109,8 +112,7 @@ class Requester:
             info = self._follower.update()
             self._mark.check(info.chain_id)
             schedule = self._follower.schedule
-            self._check_log(schedule)
-            self._publish_data(schedule)
+            self._take_in(schedule)
             if info.state != "running":
                 self._say(f"the node's schedule is {info.state}: nothing more can be signed", logging.ERROR)
                 return None
@@ -126,22 +128,21 @@ class Requester:
             if not self._act(schedule, current, action):
                 return None
 
-    def _check_log(self, schedule: Schedule) -> None:
-        """Compare the log with what was signed here, whenever it changed."""
-        if len(schedule.entries) != self._checked:
-            check_log(schedule, self._signed)
-            self._checked = len(schedule.entries)
-
-    def _publish_data(self, schedule: Schedule) -> None:
-        """Make training sets of published tasks and shards of accepted releases public."""
-        for placed in schedule.tasks:
-            sealed = self._shelf.find(placed.body)
-            self._public.add(sealed.task.training_root, sealed.training)
-        for height in range(schedule.first_height, schedule.next_height + 1):
-            sealed = self._shelf.find(schedule.task_for(height).body)
-            for release in schedule.releases_for(height):
-                shard = sealed.shards[release.body.shard_index]
+    def _take_in(self, schedule: Schedule) -> None:
+        """Compare new entries with what was signed here, and make public what they open."""
+        known = self._taken_in
+        if known > len(schedule.entries) or (known and schedule.entries[known - 1].id != self._last_id):
+            known = 0  # the node has another log than before
+        for entry in schedule.entries[known:]:
+            self._signed.check(entry)
+            if isinstance(entry.body, Task):
+                sealed = self._shelf.find(entry.body)
+                self._public.add(sealed.task.training_root, sealed.training)
+            elif isinstance(entry.body, ReleaseBody):
+                sealed = self._shelf.find(schedule.task_for(entry.body.height).body)
+                shard = sealed.shards[entry.body.shard_index]
                 self._public.add(shard.root, shard.data)
+        self._taken_in, self._last_id = len(schedule.entries), schedule.last_id
 
     def _decide(self, schedule: Schedule, current: Round | None) -> Action:
         now = self._time(schedule)

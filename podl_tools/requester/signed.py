@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from podl_tools.keys import SigningKey
     from podl_tools.schedule import ScheduleLog
 
-__all__ = ["SignedEntries", "check_log"]
+__all__ = ["SignedEntries"]
 
 
 class SignedEntries:
@@ -86,24 +86,22 @@ class SignedEntries:
         write_file(self._path(log.last_id), entry.serialize())
         return entry
 
-    def _path(self, slot: bytes) -> Path:
-        return self._directory / slot.hex()
+    def check(self, entry: Entry) -> None:
+        """
+        Demand that an entry of the node's log does not contradict what was signed here.
 
+        Raises
+        ------
+        WrongChainError
+            Another entry stands in its slot: the key is used elsewhere too, or the directory is an old copy.
 
-def check_log(log: ScheduleLog, signed: SignedEntries) -> None:
-    """
-    Demand that the node's log holds nothing that contradicts what was signed here.
-
-    Raises
-    ------
-    WrongChainError
-        Another entry stands in a slot: the key is used elsewhere too, or the data directory is an old copy.
-
-    """
-    for entry in log.entries:
-        ours = signed.for_slot(entry.prev)
+        """
+        ours = self.for_slot(entry.prev)
         if ours is not None and ours.id != entry.id:
             raise WrongChainError(
                 f"the node has entry {entry.id.hex()} where this data directory signed {ours.id.hex()}: "
                 "another copy of the requester is running, or this directory is out of date"
             )
+
+    def _path(self, slot: bytes) -> Path:
+        return self._directory / slot.hex()

@@ -79,7 +79,8 @@ void ScheduleSync::Received(NodeId peer, const Page& page, NodeClock::time_point
     } else {
         state.walk = false;
         state.behind = stale && !page.stopped;
-        if (page.stopped || (more && !stale)) state.next_poll = now + OVERTAKEN_INTERVAL;
+        if (page.stopped) state.next_poll = now + STOPPED_INTERVAL;
+        if (more && !stale) state.next_poll = now + OVERTAKEN_INTERVAL;
     }
 }
 
