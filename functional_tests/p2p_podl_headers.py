@@ -132,7 +132,9 @@ class PodlHeadersTest(PodlTestFramework):
 
     def check_presync(self):
         self.log.info("PoDL headers do not enter the sync of low-work chains")
-        self.restart_node(1, extra_args=[*self.node.extra_args, "-minimumchainwork=0x10000"])
+        # Two for each header of the two batches, and for the two blocks below them.
+        work = 2 * (2 + MAX_HEADERS + 2)
+        self.restart_node(1, extra_args=[*self.node.extra_args, f"-minimumchainwork={work:#x}"])
         peer = self.connect(self.node)
         plain = self.mine_headers(MAX_HEADERS)
         with self.node.assert_debug_log(["Initial headers sync started with peer="]):

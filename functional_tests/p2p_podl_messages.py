@@ -20,6 +20,8 @@ from test_framework.messages import (
     CInv,
     msg_getdata,
     msg_getheaders,
+    msg_sendcmpct,
+    msg_sendheaders,
     ser_compact_size,
 )
 from test_framework.util import assert_equal, assert_greater_than
@@ -40,7 +42,7 @@ class PodlMessagesTest(PodlTestFramework):
         self.chain_id = self.requester.log.chain_id
         self.mine_to_podl()
         miner = Miner(self.requester, "only")
-        play_height(self.requester, self.node, [miner])
+        self.check_announcements(miner)
         self.round = Round(self.requester, self.node, [miner]).commit().close().reveal().judge()
         before = self.state()
         self.check_handshake()
@@ -72,6 +74,31 @@ class PodlMessagesTest(PodlTestFramework):
             for sent in messages:
                 peer.send_without_ping(sent)
             peer.wait_for_disconnect()
+
+    def check_announcements(self, miner):
+        self.log.info("The first PoDL block is announced to PoDL peers alone")
+        tip = bytes.fromhex(self.node.getblockheader(self.node.getbestblockhash(), False))
+        compact = msg_sendcmpct(announce=True, version=2)
+        wishes = {"headers": msg_sendheaders(), "cmpctblock": compact, "inv": None}
+        peers = {}
+        for chain_id in (None, self.chain_id):
+            for expected, wish in wishes.items():
+                peer = self.node.add_p2p_connection(PodlPeer(chain_id))
+                if wish is not None:
+                    peer.send_without_ping(wish)
+                peer.send_and_ping(p2p.BLOCK_MESSAGES["headers"](b"\x01" + tip + b"\x00"))
+                peer.forget()
+                peers[expected, chain_id is not None] = peer
+        play_height(self.requester, self.node, [miner])
+        for (expected, podl), peer in peers.items():
+            if podl:
+                peer.wait_until(lambda p=peer, e=expected: p.message_count[e] > 0)
+        for (_, podl), peer in peers.items():
+            if not podl:
+                peer.sync_with_ping()
+                assert_equal([peer.message_count[name] for name in wishes], [0, 0, 0])
+                assert_equal(peer.received, [])
+        self.node.disconnect_p2ps()
 
     def check_handshake(self):
         self.log.info("sendpodl: both sides, right time, right chain")

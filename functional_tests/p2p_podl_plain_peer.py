@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A node without PoDL as a peer: it gets every block that it can read, none that it cannot, and no harm is done."""
+"""A node without PoDL as a peer gets every block that it can read, none that it cannot, and no harm is done."""
 
 import podl_framework  # noqa: F401 - sets the import path
 from podl_framework.actors import Miner
@@ -43,7 +43,9 @@ class PodlPlainPeerTest(PodlTestFramework):
         self.log.info("A new connection makes no difference")
         self.disconnect_nodes(0, 1)
         self.connect_nodes(1, 0)
-        self.nodes[0].syncwithvalidationinterfacequeue()
+        self.wait_until(lambda: "headers" in self.link(plain)["bytesrecv_per_msg"])
+        self.wait_until(lambda: self.link(plain)["synced_headers"] == self.podl_height - 1)
+        assert_equal([t["height"] for t in plain.getchaintips()], [self.podl_height - 1])
         assert_equal((plain.getbestblockhash(), len(node.getpeerinfo())), (last, 1))
 
         self.log.info("The node behind it gets everything as soon as it has a PoDL peer")
@@ -52,6 +54,11 @@ class PodlPlainPeerTest(PodlTestFramework):
         self.wait_until(lambda: behind.getblockchaininfo()["headers"] == self.podl_height)
         for each in self.nodes:
             assert "Misbehaving" not in each.debug_log_path.read_text(encoding="utf8")
+
+    @staticmethod
+    def link(plain):
+        """The plain node's latest connection."""
+        return max(plain.getpeerinfo(), key=lambda peer: peer["id"])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from podl_tools.examples import Examples
 from podl_tools.program import format_program
 from podl_tools.schedule import Schedule
 from regtest.ports import free_ports
-from regtest.process import Process, stop_processes
+from regtest.process import Process, terminate
 from regtest.sidecars import make_sidecar
 
 TRAINING_SIZE = 256
@@ -167,14 +167,14 @@ class SidecarTestFramework(PodlTestFramework):
     def stop_sidecars(self, *processes: Process):
         """Stop the given programs, or all; each must end cleanly."""
         stopped = list(processes or self.sidecars)
-        stop_processes([process.child for process in stopped])
+        terminate([process.child for process in stopped])
         self.sidecars = [process for process in self.sidecars if process not in stopped]
         bad = {process.name: process.child.returncode for process in stopped if process.child.returncode != 0}
         if bad:
             raise AssertionError(f"programs that did not end with code 0: {bad}")
 
     def shutdown(self):
-        stop_processes([process.child for process in self.sidecars])
+        terminate([process.child for process in self.sidecars])
         return super().shutdown()
 
 

@@ -1,4 +1,4 @@
-// Copyright (c) 2026-present The PoDL developers
+// Copyright (c) The PoDL developers
 // Distributed under the MIT software license, see the accompanying
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
