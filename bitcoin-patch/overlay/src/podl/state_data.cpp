@@ -249,16 +249,13 @@ void State::RoundNeeds(std::vector<Need>& needs) const
     if (!round) return;
     const int height(round->height);
     AddNeed({ObjectKind::SHARD, round->release.test_root}, height, needs);
-    size_t left{round->task.task.downloads};
+    // All of them: the task's limit is on what moves at once, and bytes that are withheld must not hide the others.
     for (const auto* candidate : m_table.Order()) {
-        if (left-- == 0) break;
         AddNeed({ObjectKind::BODY, candidate->hash}, height, needs);
         AddNeed({ObjectKind::WEIGHTS, candidate->disclosure.opening.weights_root}, height, needs);
         if (candidate->state == CandidateState::WAITING_VERDICT) needs.push_back({"evaluator", candidate->hash, height});
     }
-    left = round->task.task.downloads;
     for (const auto* candidate : m_table.Ranking()) {
-        if (left-- == 0) break;
         AddNeed({ObjectKind::MODEL, candidate->disclosure.opening.model_root}, height, needs);
     }
     SpareNeeds(height, round->task.task.downloads, needs);
