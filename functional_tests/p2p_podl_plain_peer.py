@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A node without PoDL as a peer gets every block that it can read, none that it cannot, and no harm."""
+"""A node without PoDL as a peer gets every block that it can read and none that it cannot, without harm."""
 
 import podl_framework  # noqa: F401 - sets the import path
 from podl_framework.actors import Miner

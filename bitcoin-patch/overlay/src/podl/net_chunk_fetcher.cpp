@@ -96,7 +96,7 @@ void ChunkFetcher::Expire(NodeClock::time_point now)
         std::set<NodeId> silent;
         for (const auto& [key, ask] : item.asks) {
             const auto heard{std::max(ask.since, m_peers.at(key.second).last_answer)};
-            if (ask.live && now - heard > STALL_TIMEOUT) silent.insert(key.second);
+            if (ask.live && (now - heard > STALL_TIMEOUT || now - ask.since > CHUNK_TIMEOUT)) silent.insert(key.second);
         }
         for (const NodeId peer : silent) Avoid(object, item, peer, now + AVOID_TIME);
     }

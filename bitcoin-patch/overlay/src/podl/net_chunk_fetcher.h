@@ -38,6 +38,8 @@ public:
     static constexpr size_t MAX_ANNOUNCED{2000};
     //! Silence of a peer that makes its requests go to another one.
     static constexpr auto STALL_TIMEOUT{5s};
+    //! The same for a request whose peer does answer others: nobody holds a chunk by trickling.
+    static constexpr auto CHUNK_TIMEOUT{20s};
     //! For how long a peer is not asked for an object again that it does not have, or does not send.
     static constexpr auto AVOID_TIME{30s};
     //! The same after a proven fault.

@@ -10,6 +10,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <map>
+#include <set>
 #include <vector>
 
 using namespace podl;
@@ -132,6 +133,34 @@ BOOST_AUTO_TEST_CASE(chunks_stall)
     const auto next{m_chunks.Next(m_now)};
     BOOST_CHECK(next == (std::vector<FetchRequest>{{1, object.ref, 2}}));
     BOOST_CHECK(m_chunks.Received(1, object.Serve(2), m_now).status == Status::COMPLETE);
+}
+
+BOOST_AUTO_TEST_CASE(chunks_trickle)
+{
+    const TestObject object{m_rng, ObjectKind::MODEL, 20 * CHUNK_SIZE};
+    m_chunks.SetLimits(Limits(8, 1));
+    m_chunks.Connected(1);
+    m_chunks.Announced(1, object.ref);
+    m_chunks.SetWanted({object.AsWant()});
+    BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 1U);
+    BOOST_CHECK(m_chunks.Received(1, object.Serve(0), m_now).status == Status::KEPT);
+    BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 8U);
+    m_chunks.Connected(2);
+    // One chunk every four seconds keeps the others, but not for ever.
+    for (uint32_t chunk{1}; chunk <= 5; ++chunk) {
+        m_now += 4s;
+        for (const auto& request : m_chunks.Next(m_now)) BOOST_CHECK(request.peer == 2 || request.chunk > 8);
+        BOOST_CHECK(m_chunks.Received(1, object.Serve(chunk), m_now).status == Status::KEPT);
+    }
+    m_now += 1s;
+    m_chunks.Disconnected(2);
+    m_chunks.Connected(3);
+    std::set<uint32_t> chunks;
+    for (const auto& request : m_chunks.Next(m_now)) {
+        BOOST_CHECK_EQUAL(request.peer, 3);
+        chunks.insert(request.chunk);
+    }
+    BOOST_CHECK(chunks.contains(6) && chunks.contains(7) && chunks.contains(8));
 }
 
 BOOST_AUTO_TEST_CASE(chunks_not_found)
