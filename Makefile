@@ -29,7 +29,7 @@ lint: setup  ## patch series, style and types
 	$(PYTHON) -m mypy
 
 unit: setup  ## Python unit tests
-	$(PYTHON) -m pytest -q $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(ARGS)  # BLAS threads of several libraries spin against each other
 
 cpp-test: build  ## C++ unit tests of the new files
 	build/bitcoin-build/bin/test_podl --log_level=test_suite --report_level=short
