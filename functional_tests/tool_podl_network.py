@@ -14,7 +14,7 @@ LATE = 3
 class PodlNetworkTest(SidecarTestFramework):
     """Blocks are won by trained models, and every node agrees."""
 
-    n_shards = 60
+    n_shards = 200  # a fast machine plays many heights while programs restart
 
     def set_test_params(self):
         self.num_nodes = 4

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from functools import cache
+from random import Random
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import numpy as np
 
@@ -33,7 +36,7 @@ from podl_tools.validator.service import Validator
 from tests.fake_node import FakeNode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FIRST_HEIGHT = 5
@@ -79,6 +82,20 @@ def write_ingredients(directory: Path, *, shards: int = 4) -> Ingredients:
     )
 
 
+class _FixedSecrets:
+    """Stands for the module `secrets`: the same chain, and so the same trainings and counts, in every run."""
+
+    SystemRandom = staticmethod(lambda: Random(1))
+    token_bytes = staticmethod(lambda size: b"\2" * size)
+
+
+@contextmanager
+def fixed_secrets() -> Iterator[None]:
+    """Prepare tasks without chance while the block runs."""
+    with patch("podl_tools.requester.prepare.secrets", _FixedSecrets):
+        yield
+
+
 class World:
     """One node with everything that runs around it."""
 
@@ -86,7 +103,10 @@ class World:
         self.directory = directory
         self.clock = Clock()
         self.home = directory / "requester"
-        new_chain(self.home, write_ingredients(directory, shards=shards), options, None, self.clock.now)
+        with fixed_secrets():
+            new_chain(
+                self.home, write_ingredients(directory, shards=shards), options, b"\1" * 32, self.clock.now
+            )
         self.task_entry = Entry.parse(bytes.fromhex((self.home / TASK_FILE).read_text()))
         self.fake = FakeNode(self.task_entry, self.clock)
         self.node = Node(self.fake)
