@@ -14,13 +14,11 @@ from podl_tools.ml.model import model_bytes, parse_model, weight_bytes
 from podl_tools.requester.decisions import Policy
 from podl_tools.reveal import Reveal
 from podl_tools.winner import Measured
+from tests.rounds import BOTH, flip_low_bits, last_final, open_round, tamper
 from tests.world import FIRST_HEIGHT, OPTIONS, World
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-from tests.rounds import BOTH, flip_low_bits, last_final, open_round, tamper
 
 
 @pytest.fixture

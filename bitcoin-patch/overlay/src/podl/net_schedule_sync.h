@@ -29,7 +29,7 @@ public:
     static constexpr auto POLL_INTERVAL{2min};
     //! The same after an entry that was refused or must wait.
     static constexpr auto STOPPED_INTERVAL{30s};
-    //! The same after a page that another peer's page had made old, or whose rest has to wait (for a block, say).
+    //! The same after a page that another peer's page had made old.
     static constexpr auto OVERTAKEN_INTERVAL{5s};
     //! Shortest time between two questions that orphans of one peer cause.
     static constexpr auto ORPHAN_INTERVAL{10s};
