@@ -67,7 +67,7 @@ def test_node_of_another_chain_is_read_anew(world: World, tmp_path: Path) -> Non
 
 def tampered(world: World, change: str) -> bytes:
     entry = world.fake.schedule.entries[1]
-    key = SigningKey(b"\1" * 32) if change == "other key" else own_key(world.home)
+    key = SigningKey(b"\3" * 32) if change == "other key" else own_key(world.home)
     prev = b"\2" * 32 if change == "other slot" else entry.prev
     time = world.task_entry.time if change == "too early" else entry.time
     return Entry.sign(key, entry.chain_id, prev, time, entry.body).serialize()
