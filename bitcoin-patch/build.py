@@ -14,16 +14,17 @@ import time
 from apply import apply
 from fetch import fetch
 from packages import require_packages
-from series_lib import Layout, PatchError, tree_lock
+from series_lib import Layout, PatchError, Variant, tree_lock
 
-TARGETS = ("bitcoind", "bitcoin-cli", "bitcoin-tx", "bitcoin-util", "bitcoin-wallet", "test_podl")
+PROGRAMS = ("bitcoin", "bitcoind", "bitcoin-cli", "bitcoin-tx", "bitcoin-util", "bitcoin-wallet")
+TARGETS = (*PROGRAMS, "test_podl")
 SWITCHES = {
     "BUILD_BENCH": "OFF",
-    "BUILD_BITCOIN_BIN": "OFF",
+    "BUILD_BITCOIN_BIN": "ON",
     "BUILD_CLI": "ON",
     "BUILD_FUZZ_BINARY": "OFF",
     "BUILD_GUI": "OFF",
-    "BUILD_TESTS": "OFF",
+    "BUILD_TESTS": "ON",
     "BUILD_TX": "ON",
     "BUILD_UTIL": "ON",
     "BUILD_WALLET_TOOL": "ON",
@@ -35,13 +36,13 @@ SWITCHES = {
 }
 
 
-def configure_arguments(layout: Layout) -> list[str]:
+def configure_arguments(layout: Layout, variant: Variant) -> list[str]:
     """CMake's arguments; the prefix map keeps source names in logs as upstream has them."""
     own = {
-        "APPEND_CXXFLAGS": f"-fmacro-prefix-map=../{layout.tree.name}/src=.",
+        "APPEND_CXXFLAGS": f"-fmacro-prefix-map=../{variant.source.name}/src=.",
         "PODL_VECTORS_DIR": str(layout.patch_dir.parent / "vectors"),
     }
-    base = ["cmake", "-G", "Ninja", "-S", str(layout.tree), "-B", str(layout.objects)]
+    base = ["cmake", "-G", "Ninja", "-S", str(variant.source), "-B", str(variant.objects)]
     return base + [f"-D{key}={value}" for key, value in (SWITCHES | own).items()]
 
 
@@ -53,25 +54,26 @@ def build_environment(layout: Layout) -> dict[str, str]:
     }
 
 
-def configure(layout: Layout) -> None:
+def configure(layout: Layout, variant: Variant) -> None:
     """Run CMake unless this build folder was configured with the same arguments."""
-    arguments = configure_arguments(layout)
-    stamp = layout.objects / "podl-configured"
+    arguments = configure_arguments(layout, variant)
+    stamp = variant.objects / "podl-configured"
     if stamp.is_file() and stamp.read_text() == "\n".join(arguments):
         return
-    layout.objects.mkdir(parents=True, exist_ok=True)
+    variant.objects.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         arguments, env=build_environment(layout), text=True, capture_output=True, check=False
     )
-    (layout.objects / "podl-configure.log").write_text(done.stdout + done.stderr)
+    (variant.objects / "podl-configure.log").write_text(done.stdout + done.stderr)
     if done.returncode != 0:
         raise PatchError(f"CMake failed: {done.stderr.strip()[-2000:]}")
     stamp.write_text("\n".join(arguments))
 
 
-def build(layout: Layout, targets: list[str], jobs: int) -> None:
-    """Run ninja, which shows its own progress."""
-    command = ["ninja", "-C", str(layout.objects), "-j", str(jobs), *targets]
+def build(layout: Layout, variant: Variant, targets: list[str], jobs: int) -> None:
+    """Configure where needed and run ninja, which shows its own progress."""
+    configure(layout, variant)
+    command = ["ninja", "-C", str(variant.objects), "-j", str(jobs), *targets]
     done = subprocess.run(command, env=build_environment(layout), check=False)
     if done.returncode != 0:
         raise PatchError(f"build failed (ninja returned {done.returncode})")
@@ -92,12 +94,11 @@ def main() -> int:
         with tree_lock(layout):
             fetch(layout, options.source)
             print(apply(layout, discard=options.discard).report(), flush=True)
-            configure(layout)
-            build(layout, options.target or list(TARGETS), options.jobs)
+            build(layout, layout.patched, options.target or list(TARGETS), options.jobs)
     except PatchError as error:
         print(f"build: {error}", file=sys.stderr)
         return 1
-    print(f"done in {time.monotonic() - started:.0f} s: {layout.objects / 'bin'}")
+    print(f"done in {time.monotonic() - started:.0f} s: {layout.patched.objects / 'bin'}")
     return 0
 
 

@@ -46,6 +46,15 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One tree to compile: its source and its CMake build folder."""
+
+    name: str
+    source: Path
+    objects: Path
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where sources and build results lie; tests use folders of their own."""
 
@@ -68,9 +77,14 @@ class Layout:
         return self.build_dir / "bitcoin"
 
     @property
-    def objects(self) -> Path:
-        """The CMake build folder."""
-        return self.build_dir / "bitcoin-build"
+    def patched(self) -> Variant:
+        """What this project builds."""
+        return Variant("patched", self.tree, self.build_dir / "bitcoin-build")
+
+    @property
+    def plain(self) -> Variant:
+        """The untouched upstream, built for comparison only."""
+        return Variant("plain", self.upstream, self.build_dir / "upstream-build")
 
     @property
     def applied(self) -> Path:

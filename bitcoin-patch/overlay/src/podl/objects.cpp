@@ -68,6 +68,11 @@ void ObjectFiles::Remove(const ObjectId& id)
     if (error) LogWarning("PoDL: cannot delete %s: %s", FileName(id), error.message());
 }
 
+void ObjectFiles::Clear()
+{
+    while (!m_sizes.empty()) Remove(m_sizes.begin()->first);
+}
+
 bool ObjectFiles::WriteFile(const ObjectId& id, std::span<const unsigned char> bytes) const
 {
     static std::atomic<uint64_t> counter{0}; // two threads may write the same object

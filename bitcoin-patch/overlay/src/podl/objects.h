@@ -45,6 +45,8 @@ public:
     void Add(const ObjectId& id, uint64_t size) { m_sizes[id] = size; }
     /** Forget the object and delete its file. */
     void Remove(const ObjectId& id);
+    /** Remove all. */
+    void Clear();
 
     /** Write the whole object so that its file is either complete and on disk, or not there. */
     [[nodiscard]] bool WriteFile(const ObjectId& id, std::span<const unsigned char> bytes) const;

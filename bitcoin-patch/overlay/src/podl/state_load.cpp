@@ -7,7 +7,6 @@
 #include <tinyformat.h>
 #include <util/check.h>
 
-#include <system_error>
 #include <utility>
 
 namespace podl {
@@ -27,8 +26,6 @@ State::State(const ManagerOptions& options, std::unique_ptr<Store> store)
 
 util::Expected<std::unique_ptr<State>, std::string> State::Load(const ManagerOptions& options, int64_t now)
 {
-    std::error_code error;
-    if (options.resync) fs::remove_all(options.dir / "data", error);
     auto store{Store::Open(options.dir / "db", options.memory_only, /*wipe=*/options.resync)};
     if (!store) return util::Unexpected{store.error()};
     if (options.resync && !(*store)->WriteResyncing(true)) return util::Unexpected{std::string{"podl-store-open: cannot write"}};
@@ -36,6 +33,7 @@ util::Expected<std::unique_ptr<State>, std::string> State::Load(const ManagerOpt
     if (!stored) return util::Unexpected{stored.error()};
     try {
         std::unique_ptr<State> state{new State{options, std::move(*store)}};
+        if (options.resync) state->m_files.Clear();
         if (const auto problem{state->Replay(std::move(*stored), options.task, now)}) return util::Unexpected{*problem};
         return state;
     } catch (const fs::filesystem_error& e) {

@@ -14,7 +14,6 @@
 #include <util/strencodings.h>
 
 #include <algorithm>
-#include <cassert>
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -116,7 +115,7 @@ std::string TypeName(EntryType type)
     case EntryType::FINAL: return "final";
     case EntryType::SHARDS: return "shards";
     } // no default case, so the compiler can warn about missing cases
-    assert(false);
+    NONFATAL_UNREACHABLE();
 }
 
 void PushTask(UniValue& object, const Task& task)

@@ -11,8 +11,8 @@
 #include <rpc/util.h>
 #include <uint256.h>
 #include <univalue.h>
+#include <util/check.h>
 
-#include <cassert>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -44,7 +44,7 @@ std::string AuditResultName(AuditResult result)
     case AuditResult::MISMATCH: return "mismatch";
     case AuditResult::NOT_REPLAYABLE: return "not replayable";
     } // no default case, so the compiler can warn about missing cases
-    assert(false);
+    NONFATAL_UNREACHABLE();
 }
 
 AuditResult ParseAuditResult(const std::string& name)

@@ -9,10 +9,10 @@
 #include <rpc/request.h>
 #include <rpc/server_util.h>
 #include <tinyformat.h>
+#include <util/check.h>
 #include <util/strencodings.h>
 
 #include <algorithm>
-#include <cassert>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -86,7 +86,7 @@ static std::string StatusString(SubmitStatus status)
     case SubmitStatus::LATER: return "later";
     case SubmitStatus::REFUSED: return "refused";
     } // no default case, so the compiler can warn about missing cases
-    assert(false);
+    NONFATAL_UNREACHABLE();
 }
 
 UniValue SubmissionToJSON(const podl::Submission& submission)

@@ -276,9 +276,8 @@ BOOST_AUTO_TEST_CASE(starts_that_are_refused)
     BOOST_CHECK(!attach()); // still fetching
     for (size_t i{1}; i < m_log.size(); ++i) m_manager->SubmitEntry(m_log[i].bytes);
     BOOST_CHECK_EQUAL(m_manager->Info().finals, 0U); // the release's block is below this chain's tip: unknown here
-    fs::remove_all(m_path_root / "podl" / "db");
     m_manager.reset();
-    fs::remove_all(m_path_root / "podl" / "db");
+    for (const auto& file : fs::directory_iterator{m_path_root / "podl" / "db"}) fs::remove(file.path());
     BOOST_CHECK_EQUAL(TryOpen(), "");
     const auto problem{attach()};
     BOOST_REQUIRE(problem);
