@@ -3,10 +3,10 @@ PYTHON := .venv/bin/python
 NODE_BUILD := $(PYTHON) bitcoin-patch/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint unit cpp-test functional vectors
+.PHONY: help setup build demo test lint unit cpp-test functional vectors upstream-lint upstream-test upstream-check
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 .venv/.installed: setup.cfg pyproject.toml dev/bootstrap.sh
 	dev/bootstrap.sh
@@ -36,6 +36,15 @@ cpp-test: build  ## C++ unit tests of the new files
 
 functional: build  ## real nodes on regtest, with Bitcoin Core's test framework
 	$(PYTHON) functional_tests/test_runner.py $(ARGS)
+
+upstream-lint: setup  ## Bitcoin Core's linters on the patched tree
+	$(PYTHON) bitcoin-patch/upstream_lint.py
+
+upstream-check: setup  ## Bitcoin Core's own suites on the patched node, compared with the kept record
+	$(PYTHON) bitcoin-patch/upstream_test.py --patched-only $(ARGS)
+
+upstream-test: setup  ## the same on a plain build too, side by side (long; goes on where it stopped)
+	$(PYTHON) bitcoin-patch/upstream_test.py $(ARGS)
 
 vectors: setup  ## write vectors/*.json anew from the Python reference
 	$(PYTHON) -m dev.make_vectors
