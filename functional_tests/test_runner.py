@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROJECT_DIR = HERE.parent
 SKIPPED = 77
-PREFIXES = ("feature_", "interface_", "mining_", "p2p_", "rpc_", "tool_")
+PREFIXES = ("feature_", "interface_", "mempool_", "mining_", "p2p_", "rpc_", "tool_", "wallet_")
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ inline bool AdmitHeader(BlockGate* gate, const uint256& hash, const CBlockIndex&
     case HeaderStatus::NOT_YET:
         return state.Invalid(BlockValidationResult::BLOCK_HEADER_LOW_WORK, "podl-final-missing", "no final is known for this height");
     case HeaderStatus::NOT_FINAL:
-        return state.Invalid(BlockValidationResult::BLOCK_HEADER_LOW_WORK, "podl-not-final", "the final of this height names another header");
+        return state.Invalid(BlockValidationResult::BLOCK_HEADER_LOW_WORK, "podl-not-final", "the final of this height names another header or is void");
     } // no default case, so the compiler can warn about missing cases
     assert(false);
 }

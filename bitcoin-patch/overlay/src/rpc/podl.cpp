@@ -4,13 +4,18 @@
 
 #include <rpc/podl.h>
 
+#include <consensus/validation.h>
 #include <node/context.h>
 #include <podl/manager.h>
+#include <primitives/block.h>
 #include <rpc/podl_util.h>
+#include <rpc/protocol.h>
 #include <rpc/register.h>
+#include <rpc/request.h>
 #include <rpc/server.h>
 #include <univalue.h>
 
+#include <string>
 #include <utility>
 
 RPCResult PodlTemplateDoc()
@@ -35,6 +40,18 @@ void PushPodlTemplate(const node::NodeContext& node, int height, UniValue& resul
     if (view.reveal_release_id) object.pushKV("reveal_release_id", PodlHex(*view.reveal_release_id));
     object.pushKV("can_commit", view.can_commit);
     result.pushKV("podl", std::move(object));
+}
+
+void EnsureNotPodl(const CBlock& block)
+{
+    if (!block.IsPodl()) return;
+    throw JSONRPCError(RPC_MISC_ERROR, "The next block is won by a trained model and cannot be generated: run podl-miner, or commit to a header with submitpodlcommitment");
+}
+
+std::string PodlRejectReason(const BlockValidationState& state)
+{
+    if (!state.GetRejectReason().starts_with("podl-")) return state.GetRejectReason();
+    return state.ToString() + ": commit to the header with submitpodlcommitment (or run podl-miner), a final makes it a block";
 }
 
 static RPCMethod syncpodl()

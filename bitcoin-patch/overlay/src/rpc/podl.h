@@ -7,6 +7,10 @@
 
 #include <rpc/util.h>
 
+#include <string>
+
+class BlockValidationState;
+class CBlock;
 class UniValue;
 namespace node {
 struct NodeContext;
@@ -17,6 +21,12 @@ RPCResult PodlTemplateDoc();
 
 /** Add the "podl" object to a block template of a height from podlheight on; else do nothing. */
 void PushPodlTemplate(const node::NodeContext& node, int height, UniValue& result);
+
+/** Throw RPC_MISC_ERROR, which says how PoDL blocks are made, when the block to be generated would be one. */
+void EnsureNotPodl(const CBlock& block);
+
+/** Reject reason of a block or header; one of PoDL's is followed by what it means and what to use instead. */
+std::string PodlRejectReason(const BlockValidationState& state);
 
 // The methods, by file.
 
