@@ -62,11 +62,16 @@ class Requester:
     """
 
     def __init__(
-        self, *, first_height: int, programs: tuple[Program, ...] = PROGRAMS, **options: int
+        self,
+        *,
+        first_height: int,
+        programs: tuple[Program, ...] = PROGRAMS,
+        n_shards: int = N_SHARDS,
+        **options: int,
     ) -> None:
         self.key = SigningKey(named_bytes("requester"))
         parts = split(
-            make_examples(TRAINING_SIZE + N_SHARDS * SHARD_SIZE), [TRAINING_SIZE] + [SHARD_SIZE] * N_SHARDS
+            make_examples(TRAINING_SIZE + n_shards * SHARD_SIZE), [TRAINING_SIZE] + [SHARD_SIZE] * n_shards
         )
         times = {"min_commit": 0, "min_reveal": 0, "max_phase": 60}
         self.sealed = seal_task(
