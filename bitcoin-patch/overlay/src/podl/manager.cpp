@@ -338,11 +338,11 @@ CandidatesView Manager::Candidates() const
     return m_state->CandidatesNow();
 }
 
-TemplateView Manager::Template() const
+TemplateView Manager::Template(const uint256& prev_block) const
 {
     const auto first_tip{FirstTip()};
     LOCK(m_mutex);
-    return m_state->Template(first_tip);
+    return m_state->Template(prev_block, first_tip);
 }
 
 std::vector<Audit> Manager::Audits(const uint256& block) const

@@ -136,7 +136,7 @@ public:
     ScheduleView Entries(size_t from, size_t count) const;
     CommitmentsView Commitments(const std::optional<uint256>& first_tip) const;
     CandidatesView CandidatesNow() const;
-    TemplateView Template(const std::optional<uint256>& first_tip) const;
+    TemplateView Template(const uint256& prev_block, const std::optional<uint256>& first_tip) const;
     std::vector<Want> Wanted() const;
     PeerLimits Limits() const;
     std::optional<std::vector<Audit>> Audits(const uint256& block) const { return m_store->ReadAudits(block); }

@@ -141,7 +141,7 @@ CandidatesView State::CandidatesNow() const
     return view;
 }
 
-TemplateView State::Template(const std::optional<uint256>& first_tip) const
+TemplateView State::Template(const uint256& prev_block, const std::optional<uint256>& first_tip) const
 {
     const auto height{m_schedule.NextHeight()};
     const auto prev{OpenPrev(first_tip)};
@@ -154,7 +154,7 @@ TemplateView State::Template(const std::optional<uint256>& first_tip) const
         view.reveal_release_id = release->id;
     }
     const bool full{prev && m_pool.IsFor(view.height, *prev) && m_pool.Size() >= m_schedule.TaskFor(height)->task.pool_size};
-    view.can_commit = prev && !full && !IsFrozen();
+    view.can_commit = prev == prev_block && !full && !IsFrozen();
     return view;
 }
 

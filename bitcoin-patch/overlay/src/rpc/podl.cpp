@@ -4,6 +4,7 @@
 
 #include <rpc/podl.h>
 
+#include <chain.h>
 #include <consensus/validation.h>
 #include <node/context.h>
 #include <podl/manager.h>
@@ -29,10 +30,10 @@ RPCResult PodlTemplateDoc()
     }};
 }
 
-void PushPodlTemplate(const node::NodeContext& node, int height, UniValue& result)
+void PushPodlTemplate(const node::NodeContext& node, const CBlockIndex& prev, UniValue& result)
 {
-    if (!node.podl || height < node.podl->PodlHeight()) return;
-    const podl::TemplateView view{node.podl->Template()};
+    if (!node.podl || prev.nHeight + 1 < node.podl->PodlHeight()) return;
+    const podl::TemplateView view{node.podl->Template(prev.GetBlockHash())};
     UniValue object{UniValue::VOBJ};
     object.pushKV("phase", view.reveal_phase ? "reveal" : "commit");
     object.pushKV("height", view.height);

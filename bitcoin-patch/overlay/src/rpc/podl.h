@@ -11,6 +11,7 @@
 
 class BlockValidationState;
 class CBlock;
+class CBlockIndex;
 class UniValue;
 namespace node {
 struct NodeContext;
@@ -19,8 +20,8 @@ struct NodeContext;
 /** Documentation of the "podl" object of getblocktemplate. */
 RPCResult PodlTemplateDoc();
 
-/** Add the "podl" object to a block template of a height from podlheight on; else do nothing. */
-void PushPodlTemplate(const node::NodeContext& node, int height, UniValue& result);
+/** Add the "podl" object to a block template on prev whose height is from podlheight on; else do nothing. */
+void PushPodlTemplate(const node::NodeContext& node, const CBlockIndex& prev, UniValue& result);
 
 /** Throw RPC_MISC_ERROR, which says how PoDL blocks are made, when the block to be generated would be one. */
 void EnsureNotPodl(const CBlock& block);

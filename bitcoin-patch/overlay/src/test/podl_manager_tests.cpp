@@ -97,11 +97,13 @@ BOOST_AUTO_TEST_CASE(commitments)
     for (size_t i{0}; i < 4; ++i) BOOST_CHECK(view.commitments[i].hash == miners[i].Hash());
     BOOST_CHECK(m_manager->GetCommitmentBytes(miners[2].Hash()) == HeaderBytes(miners[2].disclosure.header));
     BOOST_CHECK(m_notes.Take() == Names(4, "commitment"));
-    BOOST_CHECK(!m_manager->Template().can_commit);
+    BOOST_CHECK(!m_manager->Template(m_base).can_commit);
 
     // Another tip at the height below makes them worthless; they come back with it.
-    m_chain->AddConnected(m_rng.rand256(), FIRST_HEIGHT - 1);
-    BOOST_CHECK(m_manager->Commitments().commitments.empty() && m_manager->Template().can_commit);
+    const uint256 other{m_rng.rand256()};
+    m_chain->AddConnected(other, FIRST_HEIGHT - 1);
+    BOOST_CHECK(m_manager->Commitments().commitments.empty());
+    BOOST_CHECK(m_manager->Template(other).can_commit && !m_manager->Template(m_base).can_commit);
     OpenManager();
     BOOST_CHECK_EQUAL(m_manager->Commitments().commitments.size(), 4U);
 }
