@@ -15,6 +15,7 @@ import click
 
 from dev.vector_cases import (
     arithmetic_cases,
+    block_cases,
     coinbase_cases,
     dataset_cases,
     entry_cases,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 BUILDERS: Final[dict[str, Callable[[], Json]]] = {
     "arithmetic": arithmetic_cases.build,
+    "block": block_cases.build,
     "coinbase": coinbase_cases.build,
     "dataset": dataset_cases.build,
     "entries": entry_cases.build,

@@ -23,7 +23,7 @@ LAYERS = {
     "task": ("task", "sealing", "recipe"),
     "training": ("ml",),
     "commitment": ("commitment", "coinbase"),
-    "header": ("header", "block", "disclosure"),
+    "header": ("header", "block", "bitcoinlib", "disclosure"),
     "reveal": ("reveal", "entry"),
     "validation": ("schedule", "winner", "drafting", "training_run"),
     "tools": ("tool_errors", "measuring", "log", "progress", "files", "services", "fetch", "store"),
