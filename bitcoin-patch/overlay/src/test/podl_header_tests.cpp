@@ -7,13 +7,18 @@
 #include <chainparams.h>
 #include <common/args.h>
 #include <consensus/merkle.h>
+#include <consensus/validation.h>
 #include <hash.h>
 #include <primitives/block.h>
 #include <streams.h>
+#include <test/podl_vectors.h>
 #include <test/util/common.h>
 #include <test/util/random.h>
 #include <test/util/setup_common.h>
+#include <uint256.h>
+#include <univalue.h>
 #include <util/chaintype.h>
+#include <util/strencodings.h>
 
 #include <boost/test/unit_test.hpp>
 
@@ -26,20 +31,16 @@
 #include <string>
 #include <vector>
 
+using podl::test::Cases;
+using podl::test::H32;
+using podl::test::H32List;
+using podl::test::HexBytes;
+using podl::test::LoadVectors;
+using podl::test::ScopedPodlHeaders;
+
 namespace {
 
 constexpr int32_t PODL_VERSION{0x40000000};
-
-/** Sets the header flag for one scope. */
-class ScopedPodlHeaders
-{
-public:
-    explicit ScopedPodlHeaders(bool on) : m_before{g_podl_headers} { g_podl_headers = on; }
-    ~ScopedPodlHeaders() { g_podl_headers = m_before; }
-
-private:
-    const bool m_before;
-};
 
 struct HeaderSetup : BasicTestingSetup {
     CBlockHeader RandomHeader(int32_t version)
@@ -145,6 +146,49 @@ BOOST_AUTO_TEST_CASE(podl_block_round_trip)
     BOOST_CHECK_EQUAL(parsed.GetHash(), block.GetHash());
     BOOST_CHECK_EQUAL(parsed.hashModel, block.hashModel);
     BOOST_CHECK_EQUAL(parsed.vtx.size(), 1U);
+}
+
+BOOST_AUTO_TEST_CASE(blocks_of_both_kinds_read_back)
+{
+    for (const UniValue& vector : Cases(LoadVectors("block.json"), "valid")) {
+        BOOST_TEST_CONTEXT(vector["case"].get_str())
+        {
+            ScopedPodlHeaders flag{vector["podl_chain"].get_bool()};
+            DataStream stream{HexBytes(vector["hex"])};
+            CBlock block;
+            stream >> TX_WITH_WITNESS(block);
+            BOOST_CHECK(stream.empty());
+            BOOST_CHECK_EQUAL(HexStr(Bytes(TX_WITH_WITNESS(block))), vector["hex"].get_str());
+            BOOST_CHECK_EQUAL(HexStr(Bytes<CBlockHeader>(block)), vector["header"].get_str());
+            BOOST_CHECK_EQUAL(block.IsPodl(), !vector["model_hash"].isNull());
+            BOOST_CHECK_EQUAL(block.hashModel, block.IsPodl() ? H32(vector["model_hash"]) : uint256::ZERO);
+            BOOST_CHECK_EQUAL(block.GetHash(), H32(vector["hash"]));
+            BOOST_CHECK_EQUAL(BlockMerkleRoot(block), H32(vector["merkle_root"]));
+            BOOST_CHECK_EQUAL(block.hashMerkleRoot, H32(vector["merkle_root"]));
+            BOOST_CHECK_EQUAL(GetBlockWeight(block), vector["weight"].getInt<int64_t>());
+            std::vector<uint256> txids;
+            for (const auto& tx : block.vtx) txids.push_back(tx->GetHash().ToUint256());
+            BOOST_CHECK(txids == H32List(vector["txids"]));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(bytes_that_are_no_block)
+{
+    ScopedPodlHeaders flag{true};
+    for (const UniValue& vector : Cases(LoadVectors("block.json"), "invalid")) {
+        const auto reads{[&] {
+            DataStream stream{HexBytes(vector["hex"])};
+            CBlock block;
+            try {
+                stream >> TX_WITH_WITNESS(block);
+            } catch (const std::ios_base::failure&) {
+                return false;
+            }
+            return stream.empty();
+        }};
+        BOOST_CHECK_MESSAGE(!reads(), vector["case"].get_str());
+    }
 }
 
 BOOST_AUTO_TEST_CASE(reading_a_legacy_header_clears_the_commitment)
