@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from podl_framework.actors import judge
+from podl_framework.actors import evaluate, judge
 
 if TYPE_CHECKING:
     from test_framework.test_node import TestNode
@@ -57,8 +57,16 @@ class Round:
         return self
 
     def best(self) -> Reveal:
-        """The reveal with the highest claim; among equal ones the first in the list."""
-        return max(self.reveals, key=lambda reveal: reveal.claim)
+        """The first in rank: highest claim, then lowest rank sum, then position in the list."""
+        top = max(reveal.claim for reveal in self.reveals)
+        equal = [reveal for reveal in self.reveals if reveal.claim == top]
+        return equal[0] if len(equal) == 1 else min(equal, key=self._rank_sum)
+
+    def _rank_sum(self, reveal: Reveal) -> int:
+        """Rank sum of a reveal's model on the opened shard."""
+        kept = next(kept for kept in self.kept if kept.disclosure == reveal.disclosure)
+        program = self.requester.task.loaded_programs[reveal.disclosure.recipe[1]]
+        return evaluate(self.requester, kept.trained.weights, program, self.release).rank_sum
 
     def finish(self) -> Reveal:
         """The requester names the best reveal; wait until the node has connected it."""
