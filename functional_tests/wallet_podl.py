@@ -88,6 +88,7 @@ class PodlWalletTest(PodlTestFramework):
         self.log.info("A payment, its change and its fee")
         before = self.alice.getbalances()["mine"]
         txid = self.alice.sendtoaddress(self.bob.getnewaddress(), 7)
+        self.node.syncwithvalidationinterfacequeue()
         assert_equal(self.bob.getbalances()["mine"]["untrusted_pending"], Decimal(7))
         block = self.confirm(txid)
         fee = -self.alice.gettransaction(txid)["fee"]
