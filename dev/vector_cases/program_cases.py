@@ -110,7 +110,11 @@ def invalid_programs() -> list[Json]:
         ("fan_in 1040 of a convolution", _raw((1, 1, 1040), (2, 1, 1, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
         ("fan_in 1040 of a recurrent layer", _raw((2, 40), (7, 0, 1000, 0), (9, 0, 2, 0))),
         ("terms of an input error", _raw((1, 1, 1), (2, 31, 8730, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
-        ("positions of a convolution", _raw((256, 256, 1), (2, 1, 1, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        (
+            "positions of a convolution",
+            _raw((256, 256, 1), (2, 1, 1, 0), (4, 16, 0, 0), (6, 0, 0, 0), (9, 0, 2, 0)),
+        ),
+        ("positions of a recurrent layer", _raw((32769, 1), (8, 0, 2, 0), (9, 0, 2, 0))),
         ("257 classes", _raw((4,), (9, 0, 257, 0))),
         ("values of a sample", _raw((65535, 257, 1), (6, 0, 0, 0), (9, 0, 2, 0))),
         ("values of an activation", _raw((64, 64, 1), (2, 1, 4097, 0), (6, 0, 0, 0), (9, 0, 2, 0))),

@@ -161,6 +161,7 @@ Matrix MatrixOf(const Layer& layer, const Shape& in)
 Result<void> AddMatrix(const Matrix& matrix, Program& program)
 {
     if (matrix.fan_in > MAX_FAN_IN) return BadProgram(strprintf("fan-in %u above %u", matrix.fan_in, MAX_FAN_IN));
+    if (matrix.positions > MAX_GRADIENT_TERMS) return BadProgram(strprintf("%u positions above %u", matrix.positions, MAX_GRADIENT_TERMS));
     if (matrix.columns * matrix.taps > MAX_BACKWARD_TERMS) return BadProgram("too many terms in an input error");
     const uint64_t weights{(matrix.fan_in + 1) * matrix.columns};
     if (program.n_params + weights > MAX_PARAMETERS) return BadProgram(strprintf("more than %u parameters", MAX_PARAMETERS));

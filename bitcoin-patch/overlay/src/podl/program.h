@@ -28,6 +28,9 @@ enum class LayerKind : uint8_t {
     OUTPUT = 9,
 };
 
+//! Batch times positions of a layer: keeps every gradient below 2^45, within which its rounding is exact.
+inline constexpr uint64_t MAX_GRADIENT_TERMS{1 << 15};
+
 /** A layer program that fits its task: what the node needs to know of an architecture. */
 struct Program {
     std::vector<unsigned char> bytes;

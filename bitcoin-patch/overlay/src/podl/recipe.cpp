@@ -13,8 +13,6 @@
 namespace podl {
 namespace {
 
-//! Batch times positions: keeps every gradient below 2^45, within which its rounding is exact.
-constexpr uint64_t MAX_GRADIENT_TERMS{1 << 15};
 //! Forward pass, gradient, and error for the layer below cost one product each.
 constexpr uint32_t PRODUCTS_PER_WEIGHT{3};
 

@@ -27,7 +27,7 @@ FUZZ_TARGET(podl_program)
     }
     assert(program->bytes == bytes);
     assert(program->n_params > 0 && program->n_params <= 1U << 24);
-    assert(program->max_positions > 0);
+    assert(program->max_positions > 0 && program->max_positions <= podl::MAX_GRADIENT_TERMS);
     assert(program->macs >= program->n_params);
     assert(program->macs <= program->max_positions * program->n_params);
 }
