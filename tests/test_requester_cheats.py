@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from podl_tools.entry import Skipped, SkipReason
+from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.keys import SigningKey
 from podl_tools.ml.model import model_bytes, parse_model, weight_bytes
 from podl_tools.requester.decisions import Policy
@@ -40,6 +41,23 @@ def test_nothing_is_signed_when_the_nodes_evaluator_disagrees(
     world.later(10, requester.step)
     assert not world.fake.schedule.finals
     assert "1 by the node's evaluator; nothing is signed" in caplog.text
+    miner.stop()
+
+
+def test_a_machine_that_cannot_compute_blames_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    requester, miner = world.requester(), world.miner("ann")
+    world.train("ann", miner)
+    world.later(10, miner.step, requester.step, miner.step)
+
+    def broken(*_: object) -> None:
+        raise EvaluatorUnavailableError("no kernel of this machine computes exactly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.backend, "network", broken)
+        with pytest.raises(EvaluatorUnavailableError):
+            world.later(10, requester.step)
+    world.later(10, world.requester().step)
+    assert last_final(world).skipped == ()
     miner.stop()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from podl_tools.block import parse_block
 from podl_tools.chain.data import Kind, download, obtain_model
 from podl_tools.coinbase import check_coinbase
-from podl_tools.errors import FailureClass, PodlError, RejectError
+from podl_tools.errors import FailureClass, ModelRangeError, ModelSizeError, PodlError, RejectError
 from podl_tools.measuring import measure
 from podl_tools.ml.model import parse_model, weight_bytes
 from podl_tools.recipe import Recipe
@@ -85,11 +85,16 @@ class Checker:
         Measured or None
             None when the bytes are no weights of this program.
 
+        Raises
+        ------
+        EvaluatorUnavailableError
+            This machine cannot compute; that says nothing about the candidate.
+
         """
         weights = download(self._node, Kind.WEIGHTS, weights_root, program.n_params)
         try:
             found = measure(program, weights, shard, self._backend)
-        except PodlError as error:
+        except (ModelSizeError, ModelRangeError) as error:
             _LOGGER.warning("weights %s cannot be evaluated: %s", weights_root.hex(), error)
             return None
         return Measured(found.count, found.rank_sum)
