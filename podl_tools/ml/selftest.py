@@ -20,6 +20,7 @@ from podl_tools.ml.state import at_rest, initial_masters
 from podl_tools.prng import epoch_order, uniform_integers, words
 from podl_tools.program import LayerKind, parse_program, update_shifts
 from podl_tools.program.bounds import MAX_UPDATE_SHIFT, MIN_UPDATE_SHIFT
+from podl_tools.program.layer import RECURRENT
 from podl_tools.program.plan import MAX_FAN_IN, MAX_GRADIENT_TERMS
 
 if TYPE_CHECKING:
@@ -30,12 +31,16 @@ if TYPE_CHECKING:
     from podl_tools.ml.network import Network
     from podl_tools.ml.ops import Ops, Tensor
     from podl_tools.ml.state import State
+    from podl_tools.program import LayerPlan, WeightPlan
 
     _Expression = Callable[..., Tensor]
+    _Draw = Callable[[tuple[int, ...], int], NDArray[np.int64]]
 
 _SEED: Final = b"self-test"
 _STEPS: Final = 3
 _RATE_SHIFT: Final = 5
+_BATCH: Final = 64  # samples in a product of a layer's own shape
+_BATCH_VALUES: Final = 1 << 22  # and values in its largest operand
 
 # Programs that cover every layer kind, and the vector hash of their models after three steps.
 STEP_VECTORS: Final = {
@@ -98,7 +103,7 @@ def check_kernel(network: Network) -> None:
 
 def check_program(network: Network) -> None:
     """
-    Compare the program's convolutions and three training steps with int64 arithmetic.
+    Compare the program's own products and three training steps with int64 arithmetic.
 
     Raises
     ------
@@ -107,7 +112,10 @@ def check_program(network: Network) -> None:
 
     """
     referee = NumpyNetwork(network.program, blas=False)
-    _check_convolutions(network, referee)
+    for draw in (np.full, lambda shape, size: _signs("program", shape, size)):
+        for plan in network.program.plans:
+            if plan.weights is not None:
+                _LayerCheck(network, referee, plan, draw).run(plan.weights)
     if not trained_steps(network).same(trained_steps(referee)):
         raise SelfTestError("three training steps differ")
 
@@ -185,21 +193,81 @@ def _convolution(ops: Ops, images: Tensor, kernel: Tensor) -> Tensor:
     return ops.convolve(images, kernel)
 
 
-def _check_convolutions(network: Network, referee: Network) -> None:
-    """Every convolution of the program, forward and for the input error."""
-    for plan in network.program.plans:
-        if plan.layer.kind is not LayerKind.CONV2D:
-            continue
-        side, (height, width, channels), outputs = plan.layer.size, plan.in_shape, plan.layer.units
-        kernel = (side, side, channels, outputs)
-        for draw in (np.full, lambda shape, size: _signs("conv", shape, size)):
-            images = draw((2, height, width, channels), ACTIVATION_MAX)
-            errors = draw((2, height, width, outputs), ERROR_MAX)
-            weights = draw(kernel, ACTIVATION_MAX)
-            what = f"convolution {plan.layer.describe()}"
-            _compare(what, network, referee, _convolution, images, weights, wide=False)
-            turned = weights.transpose(0, 1, 3, 2)
-            _compare(f"input error of {what}", network, referee, _convolution, errors, turned, wide=True)
+class _LayerCheck:
+    """
+    Every product of one layer in its own shape.
+
+    A library chooses its algorithm by shape, the number of rows included. Few samples are drawn and then
+    repeated up to a usual batch, so that the referee has little to compute.
+    """
+
+    def __init__(self, network: Network, referee: Network, plan: LayerPlan, draw: _Draw) -> None:
+        self._network = network
+        self._referee = referee
+        self._plan = plan
+        self._draw = draw
+        self._name = plan.layer.describe()
+
+    def run(self, matrix: WeightPlan) -> None:
+        """Check the products by this matrix: forward, gradient, and error for the layer below."""
+        drawn, repeats = self._batch(matrix)
+        weights = self._draw((matrix.fan_in, matrix.columns), ACTIVATION_MAX)
+        rows = self._draw((drawn * matrix.positions, matrix.fan_in), ACTIVATION_MAX)
+        errors = self._draw((drawn * matrix.positions, matrix.columns), ERROR_MAX)
+        self._compare_gradient(rows, errors, repeats)
+        if self._plan.layer.kind is LayerKind.CONV2D:
+            self._run_convolution(matrix, weights, drawn, repeats)
+            return
+        # A recurrent layer multiplies all inputs at once, its states step by step; others have one part.
+        start = self._plan.in_shape[1] if self._plan.layer.kind in RECURRENT else 0
+        for part, steps in ((weights[:start], matrix.positions), (weights[start:], 1)):
+            if len(part):
+                left = self._draw((drawn * steps, len(part)), ACTIVATION_MAX)
+                self._compare_rows("product", _forward_product, (left, part), repeats, wide=False)
+        self._compare_rows("input error", _input_error, (errors[:drawn], weights[start:]), repeats, wide=True)
+
+    def _run_convolution(
+        self, matrix: WeightPlan, weights: NDArray[np.int64], drawn: int, repeats: int
+    ) -> None:
+        side, (height, width, channels) = self._plan.layer.size, self._plan.in_shape
+        kernel = weights.reshape(side, side, channels, matrix.columns)
+        images = self._draw((drawn, height, width, channels), ACTIVATION_MAX)
+        errors = self._draw((drawn, height, width, matrix.columns), ERROR_MAX)
+        turned = kernel.transpose(0, 1, 3, 2)
+        self._compare_rows("product", _convolution, (images, kernel), repeats, wide=False)
+        self._compare_rows("input error", _convolution, (errors, turned), repeats, wide=True)
+
+    def _batch(self, matrix: WeightPlan) -> tuple[int, int]:
+        """Return how many samples to draw, and how often to repeat them."""
+        taps = self._plan.layer.size**2 or 1
+        widest = matrix.positions * max(matrix.fan_in, matrix.columns * taps)
+        most = min(_BATCH, MAX_GRADIENT_TERMS // matrix.positions, _BATCH_VALUES // widest)
+        drawn = 2 if most > 1 else 1
+        return drawn, max(1, most // drawn)
+
+    def _compare_rows(
+        self,
+        what: str,
+        function: _Expression,
+        operands: tuple[NDArray[np.int64], NDArray[np.int64]],
+        repeats: int,
+        *,
+        wide: bool,
+    ) -> None:
+        left, right = operands
+        found = self._network.apply(function, np.concatenate([left] * repeats), right, wide=wide)
+        wanted = self._referee.apply(function, left, right, wide=wide)
+        self._demand(what, np.array_equal(found, np.concatenate([wanted] * repeats)))
+
+    def _compare_gradient(self, rows: NDArray[np.int64], errors: NDArray[np.int64], repeats: int) -> None:
+        many = np.concatenate([rows] * repeats), np.concatenate([errors] * repeats)
+        found = self._network.apply(_gradient, *many, wide=True)
+        wanted = self._referee.apply(_gradient, rows, errors, wide=True)
+        self._demand("gradient", np.array_equal(found, repeats * wanted))
+
+    def _demand(self, what: str, exact: bool) -> None:
+        if not exact:
+            raise SelfTestError(f"{what} of {self._name} is not exact")
 
 
 def _check_rounding(network: Network) -> None:
