@@ -90,7 +90,7 @@ class ExamplesError(PodlError):
 
 
 class EvaluatorUnavailableError(PodlError):
-    """No backend of this machine passed its self-test, or the one asked for does not exist."""
+    """No backend passed its self-test, the one asked for does not exist, or the machine ran out of memory."""
 
     reason = "podl-eval-unavailable"
 

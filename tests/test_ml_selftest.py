@@ -155,6 +155,59 @@ def test_backend_takes_the_next_kernel(
     assert "product of conv2d 3x3x3 is not exact" in caplog.records[0].getMessage()
 
 
+class OutOfMemory(NumpyOps):
+    """A kernel that does not run on this machine."""
+
+    def matmul(self, left: Any, right: Any, *, turn_left: bool = False, turn_right: bool = False) -> Any:
+        del left, right, turn_left, turn_right
+        raise MemoryError("cannot allocate")
+
+
+def test_backend_passes_over_kernels_that_do_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def candidates(_: Backend, program: Program) -> Iterator[Network]:
+        yield broken(OutOfMemory(), program)
+        yield NumpyNetwork(program, blas=False)
+
+    monkeypatch.setattr(Backend, "_candidates", candidates)
+    assert Backend("numpy").network(PROGRAM).kernel == "int64"
+
+
+def test_no_memory_says_nothing_about_a_model() -> None:
+    network = broken(OutOfMemory())
+    samples = np.zeros((1, PROGRAM.sample_size), dtype=np.int8)
+    weights = [np.zeros((plan.rows, plan.columns), dtype=np.int8) for plan in PROGRAM.weights]
+    with pytest.raises(EvaluatorUnavailableError, match="cannot allocate"):
+        network.logits(weights, samples)
+    with pytest.raises(EvaluatorUnavailableError, match="cannot allocate"):
+        selftest.trained_steps(network)
+
+
+def test_failures_of_tensorflow_are_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf  # noqa: PLC0415  loaded only by the tests that need it
+
+    network = backend("tensorflow").network(PROGRAM)
+
+    def exhausted(*_: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(network, "chunk_logits", exhausted)
+    weights = [np.zeros((plan.rows, plan.columns), dtype=np.int8) for plan in PROGRAM.weights]
+    with pytest.raises(EvaluatorUnavailableError, match="OOM"):
+        network.logits(weights, np.zeros((1, PROGRAM.sample_size), dtype=np.int8))
+
+
+def test_a_gpu_that_tensorflow_passes_over_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf  # noqa: PLC0415  loaded only by the tests that need it
+
+    from podl_tools.ml import tensorflow_backend  # noqa: PLC0415
+
+    config = tf.config
+    monkeypatch.setattr(config, "list_physical_devices", lambda _: ["an old GPU"])
+    monkeypatch.setattr(config, "list_logical_devices", lambda _: [])
+    monkeypatch.setattr(config.experimental, "set_memory_growth", lambda *_: None)
+    assert tensorflow_backend.open_device(1).name == "TensorFlow on CPU"
+
+
 def test_backend_gives_up_rather_than_be_inexact(monkeypatch: pytest.MonkeyPatch) -> None:
     def candidates(_: Backend, program: Program) -> Iterator[Network]:
         yield broken(HalvesToEven(), program)

@@ -71,12 +71,13 @@ class Backend:
         raise EvaluatorUnavailableError("no kernel of this machine computes exactly")
 
     def _passes(self, network: Network) -> bool:
+        failures: tuple[type[Exception], ...] = (SelfTestError, EvaluatorUnavailableError, *network.failures)
         try:
             if network.kernel not in self._exact_kernels:
                 check_kernel(network)
                 self._exact_kernels.add(network.kernel)
             check_program(network)
-        except SelfTestError as error:
+        except failures as error:
             _log.warning("%s, %s: %s; trying a slower kernel", network.device, network.kernel, error)
             return False
         return True

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from math import prod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
+from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.ml.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,6 +39,9 @@ class Network(ABC):
 
     """
 
+    # How the backend says that it cannot compute, for lack of memory or a kernel; operands are not to blame.
+    failures: ClassVar[tuple[type[Exception], ...]] = (MemoryError,)
+
     def __init__(self, program: Program, device: str, kernel: str) -> None:
         self.program = program
         self.device = device
@@ -58,13 +63,18 @@ class Network(ABC):
         NDArray[np.int32]
             (n, classes).
 
+        Raises
+        ------
+        EvaluatorUnavailableError
+            Out of memory, or the device failed.
+
         """
-        prepared = [self.load(matrix) for matrix in weights]
         flat = samples.reshape(len(samples), self.program.sample_size)
         chunk = self._chunk()
-        parts = [
-            self.chunk_logits(prepared, flat[start : start + chunk]) for start in range(0, len(flat), chunk)
-        ]
+        with self._computing():
+            prepared = [self.load(matrix) for matrix in weights]
+            starts = range(0, len(flat), chunk)
+            parts = [self.chunk_logits(prepared, flat[start : start + chunk]) for start in starts]
         return np.concatenate(parts) if parts else np.zeros((0, self.program.classes), dtype=np.int32)
 
     def train_epoch(
@@ -85,12 +95,25 @@ class Network(ABC):
         shifts
             R per layer with weights (`podl_tools.program.update_shifts`).
 
+        Raises
+        ------
+        EvaluatorUnavailableError
+            Out of memory, or the device failed.
+
         """
-        masters, velocities = self.run_steps(state, batches, shifts)
-        return State(
-            tuple(np.asarray(master).astype(np.int32) for master in masters),
-            tuple(np.asarray(velocity).astype(np.int64) for velocity in velocities),
-        )
+        with self._computing():
+            masters, velocities = self.run_steps(state, batches, shifts)
+            return State(
+                tuple(np.asarray(master).astype(np.int32) for master in masters),
+                tuple(np.asarray(velocity).astype(np.int64) for velocity in velocities),
+            )
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        try:
+            yield
+        except self.failures as error:
+            raise EvaluatorUnavailableError(f"{self.device}, {self.kernel}: {error}") from error
 
     def _chunk(self) -> int:
         """Limit the samples of one call: bounds the patches of a convolution and every activation."""

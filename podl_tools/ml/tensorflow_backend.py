@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -54,7 +54,7 @@ def open_device(threads: int) -> Device:
     Raises
     ------
     EvaluatorUnavailableError
-        TensorFlow runs already, with another number of threads.
+        TensorFlow runs already, with another number of threads, or it does not start.
 
     """
     gpus = tf.config.list_physical_devices("GPU")
@@ -66,10 +66,19 @@ def open_device(threads: int) -> Device:
     except RuntimeError as error:
         raise EvaluatorUnavailableError(f"TensorFlow was set up differently before: {error}") from error
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    if not gpus:
+    if not _usable_gpus():
         return Device("TensorFlow on CPU", CPU_KERNELS)
     details = tf.config.experimental.get_device_details(gpus[0])
     return Device(f"TensorFlow on GPU:0 {details.get('device_name', 'unknown')}", GPU_KERNELS)
+
+
+def _usable_gpus() -> list[Any]:
+    """GPUs that TensorFlow will use: it passes over those that are too old, so this starts it."""
+    try:
+        found: list[Any] = tf.config.list_logical_devices("GPU")
+    except (RuntimeError, tf.errors.OpError) as error:
+        raise EvaluatorUnavailableError(f"TensorFlow does not start: {error}") from error
+    return found
 
 
 class TensorFlowNetwork(Network):
@@ -86,6 +95,8 @@ class TensorFlowNetwork(Network):
         How products are computed; one of the device's.
 
     """
+
+    failures: ClassVar[tuple[type[Exception], ...]] = (MemoryError, tf.errors.OpError)
 
     def __init__(self, program: Program, device: Device, kernel: Kernel) -> None:
         super().__init__(program, device.name, kernel.name)
