@@ -79,7 +79,7 @@ def run_training(
     examples: Examples,
     parent: bytes | None,
     backend: Backend,
-    on_epoch: Callable[[int], None] = lambda _: None,
+    on_step: Callable[[int], None] = lambda _: None,
 ) -> TrainedModel:
     """
     Train, and take the roots of every checkpoint on the way.
@@ -98,8 +98,8 @@ def run_training(
         Model bytes under the recipe's parent root; None without parent.
     backend
         Where to compute.
-    on_epoch
-        Called with the number of epochs done, 0 first. An exception it raises stops the training.
+    on_step
+        Called before each step with the number of epochs done. An exception it raises stops the training.
 
     Raises
     ------
@@ -116,9 +116,8 @@ def run_training(
     training = Training(program, numbers, seed, examples, start)
     states: list[tuple[bytes, bytes]] = []
 
-    def note(index: int, state: State) -> None:
+    def note(_: int, state: State) -> None:
         states.append((data_root(model_bytes(state.masters)), data_root(velocity_bytes(state.velocities))))
-        on_epoch(index)
 
-    last = train(training, backend, note)
+    last = train(training, backend, note, on_step)
     return TrainedModel(model_bytes(last.masters), weight_bytes(last.masters), checkpoints_root(states))

@@ -52,7 +52,7 @@ def test_rate_schedule(epochs: int, drop: bool, expected: list[int]) -> None:
 def test_batches_follow_the_order_and_drop_the_rest() -> None:
     job = training()
     order = epoch_order(SEED, 2, 14)
-    batches = job.batches(2)
+    batches = list(job.batches(2))
     assert job.steps == len(batches) == 3
     for step, (samples, labels) in enumerate(batches):
         chosen = order[4 * step : 4 * step + 4]
@@ -81,6 +81,17 @@ def test_a_training_can_be_stopped() -> None:
 
     with pytest.raises(Stopped):
         train(training(), backend("numpy"), stop)
+
+    steps: list[int] = []
+
+    def stop_within(epoch: int) -> None:
+        steps.append(epoch)
+        if len(steps) == 5:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(training(), backend("numpy"), on_step=stop_within)
+    assert steps == [0, 0, 0, 1, 1]
 
 
 def test_backends_agree_on_every_checkpoint() -> None:

@@ -13,7 +13,7 @@ from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.ml.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -80,7 +80,7 @@ class Network(ABC):
     def train_epoch(
         self,
         state: State,
-        batches: Sequence[tuple[NDArray[np.int8], NDArray[np.uint8]]],
+        batches: Iterable[tuple[NDArray[np.int8], NDArray[np.uint8]]],
         shifts: Sequence[int],
     ) -> State:
         """
@@ -134,7 +134,7 @@ class Network(ABC):
     def run_steps(
         self,
         state: State,
-        batches: Sequence[tuple[NDArray[np.int8], NDArray[np.uint8]]],
+        batches: Iterable[tuple[NDArray[np.int8], NDArray[np.uint8]]],
         shifts: Sequence[int],
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """M and V after the batches."""

@@ -19,7 +19,7 @@ from podl_tools.ml.network import Network
 from podl_tools.ml.ops import Ops, Step, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -153,7 +153,7 @@ class NumpyNetwork(Network):
     def run_steps(
         self,
         state: State,
-        batches: Sequence[tuple[NDArray[np.int8], NDArray[np.uint8]]],
+        batches: Iterable[tuple[NDArray[np.int8], NDArray[np.uint8]]],
         shifts: Sequence[int],
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         masters = [self._ops.wide(master) for master in state.masters]

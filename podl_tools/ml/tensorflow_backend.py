@@ -15,7 +15,7 @@ from podl_tools.ml.network import Network
 from podl_tools.ml.tensorflow_ops import CPU_KERNELS, GPU_KERNELS, Kernel, TensorOps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -145,7 +145,7 @@ class TensorFlowNetwork(Network):
     def run_steps(
         self,
         state: State,
-        batches: Sequence[tuple[NDArray[np.int8], NDArray[np.uint8]]],
+        batches: Iterable[tuple[NDArray[np.int8], NDArray[np.uint8]]],
         shifts: Sequence[int],
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         masters = [self._ops.wide(master) for master in state.masters]

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from podl_tools.ml.backend import Backend
     from podl_tools.program import Program
 
+    OnStep = Callable[[int], object]
+
 MAX_EPOCHS: Final = 254  # n_checkpoints = epochs + 1 is a u8
+
+
+def _go_on(_epoch: int) -> None:
+    """Nobody wants to stop."""
 
 
 @dataclass(frozen=True)
@@ -122,31 +128,37 @@ class Training:
             return at_rest(self.parent)
         return at_rest(initial_masters(self.program, self.seed))
 
-    def batches(self, epoch: int) -> list[tuple[NDArray[np.int8], NDArray[np.uint8]]]:
-        """Return samples (B, values) and labels (B,) of each step of `epoch`, in order."""
+    def batches(
+        self, epoch: int, on_step: OnStep = _go_on
+    ) -> Iterator[tuple[NDArray[np.int8], NDArray[np.uint8]]]:
+        """Yield samples (B, values) and labels (B,) of each step of `epoch`, in order."""
         size = 1 << self.hyperparameters.batch_log2
-        order = epoch_order(self.seed, epoch, len(self.examples))[: self.steps * size]
-        samples = self.examples.samples[order].reshape(self.steps, size, self.program.sample_size)
-        labels = self.examples.labels[order].reshape(self.steps, size)
-        return list(zip(samples, labels, strict=True))
+        order = epoch_order(self.seed, epoch, len(self.examples))
+        for start in range(0, self.steps * size, size):
+            on_step(epoch)
+            chosen = order[start : start + size]
+            yield self.examples.samples[chosen].reshape(size, -1), self.examples.labels[chosen]
 
-    def after_epoch(self, backend: Backend, epoch: int, state: State) -> State:
+    def after_epoch(self, backend: Backend, epoch: int, state: State, on_step: OnStep = _go_on) -> State:
         """Return the state after `epoch`, given the one before it."""
         numbers = self.hyperparameters
         shifts = update_shifts(self.program, numbers.batch_log2, numbers.rate_shift_at(epoch))
-        return backend.network(self.program).train_epoch(state, self.batches(epoch), shifts)
+        return backend.network(self.program).train_epoch(state, self.batches(epoch, on_step), shifts)
 
-    def states(self, backend: Backend) -> Iterator[State]:
+    def states(self, backend: Backend, on_step: OnStep = _go_on) -> Iterator[State]:
         """Train, yielding the state before each epoch and the one after the last: epochs + 1 in all."""
         state = self.start()
         yield state
         for epoch in range(self.hyperparameters.epochs):
-            state = self.after_epoch(backend, epoch, state)
+            state = self.after_epoch(backend, epoch, state, on_step)
             yield state
 
 
 def train(
-    training: Training, backend: Backend, on_epoch: Callable[[int, State], None] | None = None
+    training: Training,
+    backend: Backend,
+    on_epoch: Callable[[int, State], None] | None = None,
+    on_step: OnStep = _go_on,
 ) -> State:
     """
     Train to the end.
@@ -158,8 +170,10 @@ def train(
     backend
         Where to compute.
     on_epoch
-        Called with (i, state before epoch i) for i = 0..epochs, for checkpoints and progress. An exception
-        it raises stops the training.
+        Called with (i, state before epoch i) for i = 0..epochs, for checkpoints.
+    on_step
+        Called before each step with the number of its epoch. An exception that it or `on_epoch` raises stops
+        the training.
 
     Returns
     -------
@@ -167,7 +181,7 @@ def train(
         The last state; its masters are the model.
 
     """
-    states = training.states(backend)
+    states = training.states(backend, on_step)
     state = next(states)
     for index in range(training.hyperparameters.epochs + 1):
         if on_epoch is not None:

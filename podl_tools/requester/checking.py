@@ -59,18 +59,18 @@ class Checker:
         Keeps models of earlier finals, the parents of warm starts.
     backend
         Where to compute.
-    on_epoch
-        Called after each epoch of a replay; an exception it raises stops the replay.
+    on_step
+        Called before each step of a replay; an exception it raises stops the replay.
 
     """
 
     def __init__(
-        self, node: Node, fetcher: Fetcher, backend: Backend, on_epoch: Callable[[int], None]
+        self, node: Node, fetcher: Fetcher, backend: Backend, on_step: Callable[[int], None]
     ) -> None:
         self._node = node
         self._fetcher = fetcher
         self._backend = backend
-        self._on_epoch = on_epoch
+        self._on_step = on_step
 
     def device(self, program: Program) -> str:
         """Device that computes this program."""
@@ -156,7 +156,7 @@ class Checker:
         parent = self._parent(task, recipe)
         parts = SeedParts(opening.chain_id, opening.task_id, opening.release_id, disclosure.payout)
         _LOGGER.info("replaying the training of %s, %d epochs", _name(reveal), recipe.epochs)
-        found = run_training(task, recipe, parts, training, parent, self._backend, self._on_epoch)
+        found = run_training(task, recipe, parts, training, parent, self._backend, self._on_step)
         same = (found.model_root, found.weights_root, found.checkpoints_root) == (
             opening.model_root,
             opening.weights_root,

@@ -66,7 +66,7 @@ class TrainingWorker:
         slot
             What is trained for.
         run
-            Trains; it is handed a function to call after each epoch, which raises when it is time to stop.
+            Trains; it is handed a function to call before each step, which raises when it is time to stop.
 
         """
         self.stop()
@@ -101,7 +101,7 @@ class TrainingWorker:
         return result
 
     def stop(self) -> None:
-        """Give up the running training; returns after the epoch that is being computed."""
+        """Give up the running training; returns after the step that is being computed."""
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
