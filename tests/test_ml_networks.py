@@ -69,6 +69,23 @@ def test_step_equals_the_oracle(text: str, data: st.DataObject) -> None:
     check_step(program, networks(text), data.draw(states(program)), data.draw(batches(program)))
 
 
+@pytest.mark.parametrize("shift", [-17, -3, 0, 1, 34, 45, 52, 53, 62])
+@relaxed
+@given(data=st.data())
+def test_update_at_the_ends_of_its_shift(shift: int, data: st.DataObject) -> None:
+    """R below 0 multiplies, R above 52 leaves nothing of a gradient but keeps V and M moving."""
+    text = "input 4, output 3"
+    program = parse_program(text)
+    state, batch = data.draw(states(program)), data.draw(batches(program))
+    oracle = Oracle(program.dims, program.layers)
+    pairs = [(sample, int(label)) for sample, label in zip(batch[0].tolist(), batch[1], strict=True)]
+    rate = shift - (6 + 23 - program.weights[0].scale - 24)
+    expected = oracle.step(lists(state.masters), lists(state.velocities), pairs, 0, rate)
+    for net in networks(text):
+        found = net.train_epoch(state, [batch], (shift,))
+        assert (lists(found.masters), lists(found.velocities)) == expected, net.kernel
+
+
 @st.composite
 def image_programs(draw: st.DrawFn) -> Program:
     """Any stack of convolutions and pools on a small image."""

@@ -48,6 +48,25 @@ def programs(draw: st.DrawFn) -> Program:
     return Program((8, 8, draw(st.integers(1, 41))), layers)
 
 
+@st.composite
+def pooled_images(draw: st.DrawFn) -> Program:
+    """Draw convolutions between average pools: what moves the error's scale."""
+    high, wide = 2 ** draw(st.integers(0, 7)), 2 ** draw(st.integers(0, 8))
+    height, width, layers = high, wide, [Layer(LayerKind.CONV2D, 1, draw(st.integers(1, 4)))]
+    for _ in range(draw(st.integers(0, 4))):
+        most = min(height, width, 128).bit_length() - 1
+        if most:
+            bits = draw(st.integers(1, most))
+            layers.append(Layer(LayerKind.AVGPOOL, 2**bits, gain=draw(st.integers(0, 2 * bits))))
+            height, width = height >> bits, width >> bits
+        layers.append(Layer(LayerKind.CONV2D, draw(st.sampled_from([1, 3])), draw(st.integers(1, 100))))
+    layers.append(Layer(LayerKind.CONV2D, 1, 1))
+    if min(height, width) > 1:
+        layers.append(Layer(LayerKind.MAXPOOL, min(height, width)))
+    layers += [Layer(LayerKind.FLATTEN), Layer(LayerKind.OUTPUT, units=2)]
+    return Program((high, wide, 1), tuple(layers))
+
+
 def parsed(data: bytes) -> Program | None:
     """The program, None when it is refused; any other error is a bug."""
     try:
@@ -96,6 +115,29 @@ def test_bounds_hold(program: Program) -> None:
         assert plan.init_limit < 2**23
         assert 4 <= plan.scale <= 9
     assert program.macs < 2**63
+
+
+@given(programs() | pooled_images(), st.integers(1, 15), st.integers(0, 16), st.integers(0, 2))
+def test_every_recipe_of_a_task_stays_exact(program: Program, b: int, k: int, drops: int) -> None:
+    """Neither side of the protocol checks R of a recipe: the bound on positions * B implies it."""
+    try:
+        check_batch(program, b)
+    except ProgramError:
+        return
+    for plan, shift in zip(program.weights, update_shifts(program, b, k + drops), strict=True):
+        assert (plan.positions << b) * 127 * (2**23 - 1) < 2**45
+        assert -3 <= shift <= 34
+    for layer in program.plans:
+        if layer.weights is not None:
+            terms = layer.weights.columns * (layer.layer.size**2 or 1)
+            assert terms * 127 * (2**23 - 1) + 2 ** (layer.weights.scale - 1) <= 2**53
+
+
+def test_the_ends_of_the_update_shift_are_reached() -> None:
+    widest = parse_program("input 1039, dense 2, output 2")
+    assert update_shifts(widest, 1, 0)[0] == -3
+    pooled = parse_program("input 128x128x1, conv2d 1x1x1, avgpool 128, flatten, output 2")
+    assert update_shifts(pooled, 1, 18)[0] == 34
 
 
 def test_fan_in_bound_is_sharp() -> None:
