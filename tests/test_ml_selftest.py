@@ -155,6 +155,27 @@ def test_backend_takes_the_next_kernel(
     assert "product of conv2d 3x3x3 is not exact" in caplog.records[0].getMessage()
 
 
+def test_tensorflow_falls_back_kernel_by_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf  # noqa: PLC0415  loaded only by the tests that need it
+
+    from podl_tools.ml.tensorflow_ops import TensorOps  # noqa: PLC0415
+
+    def off_by_one(found: Any) -> Any:
+        return found + tf.cast(tf.abs(found) > 2**17, found.dtype)
+
+    convolve, matmul = TensorOps.convolve, TensorOps.matmul
+
+    def like_winograd(ops: TensorOps, images: Any, kernel: Any) -> Any:
+        found = convolve(ops, images, kernel)
+        return off_by_one(found) if ops._kernel.native_convolution else found
+
+    monkeypatch.setattr(TensorOps, "convolve", like_winograd)
+    assert Backend("tensorflow").network(PROGRAM).kernel == "float32, patches"
+    monkeypatch.setattr(TensorOps, "matmul", lambda *args, **turns: off_by_one(matmul(*args, **turns)))
+    network = Backend("tensorflow").network(PROGRAM)
+    assert (network.device, network.kernel) == ("NumPy on CPU", "float64 BLAS")
+
+
 class OutOfMemory(NumpyOps):
     """A kernel that does not run on this machine."""
 
