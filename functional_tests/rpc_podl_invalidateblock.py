@@ -32,9 +32,10 @@ class PodlInvalidateBlockTest(PodlTestFramework):
         self.check_restart()
         self.check_ordinary_fork()
         self.check_meanwhile()
+        self.check_held()
         self.log.info("The chain goes on")
         play_height(self.requester, self.node, self.miners)
-        assert_equal(self.node.getblockcount(), self.podl_height + 4)
+        assert_equal(self.node.getblockcount(), self.podl_height + 5)
         assert_equal(self.node.verifychain(4, 0), True)
 
     def block_below(self, depth):
@@ -118,6 +119,22 @@ class PodlInvalidateBlockTest(PodlTestFramework):
         self.wait_until(lambda: self.node.getbestblockhash() == best)
         assert_equal(self.node.getpodlinfo()["alarms"], [])
         assert_equal(self.tips()[best], "active")
+
+    def check_held(self):
+        self.log.info(
+            "A block that waits for its verdict is put aside: the verdict alone does not connect it"
+        )
+        current = Round(self.requester, self.node, self.miners).commit().close().reveal()
+        block = current.finish().disclosure.header.hash[::-1].hex()
+        assert_equal(self.tips()[block], "valid-headers")
+        self.node.invalidateblock(block)
+        current.judge()
+        self.node.syncpodl()
+        assert_equal(self.tips()[block], "invalid")
+        assert_equal(self.node.getpodlinfo()["alarms"], [])
+        self.node.reconsiderblock(block)
+        self.wait_until(lambda: self.node.getbestblockhash() == block)
+        assert_equal(self.node.getpodlinfo()["alarms"], [])
 
 
 if __name__ == "__main__":
