@@ -118,7 +118,7 @@ public:
     ScheduleView Entries(size_t from, size_t count) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     CommitmentsView Commitments() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     CandidatesView Candidates() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
-    TemplateView Template(const uint256& prev_block) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
+    TemplateView Template(const uint256& prev_block) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     std::vector<Audit> Audits(const uint256& block) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
 
     // BlockGate; called with cs_main held.
