@@ -56,8 +56,8 @@ def local_edits(layout: Layout, wanted: dict[str, str], applied: dict[str, str])
     """List the files whose content is neither what was last applied nor what is wanted now."""
     edited = []
     for name in sorted(wanted.keys() | applied.keys()):
-        before = applied.get(name) or digest(layout.upstream / name)
-        if digest(layout.tree / name) not in {None, before, wanted.get(name)}:
+        upstream = digest(layout.upstream / name)
+        if digest(layout.tree / name) not in {None, applied.get(name, upstream), wanted.get(name, upstream)}:
             edited.append(name)
     return edited
 

@@ -78,8 +78,26 @@ def check_archive(archive: Path, pin: Pin) -> None:
 
 
 def unpack(archive: Path, pin: Pin, target: Path) -> Path:
-    """Unpack the upstream folder alone: plain files only, no path outside, bounded size."""
-    wanted = PurePosixPath(f"{pin.name.replace('-', '_')}-{pin.version}", pin.folder)
+    """Unpack the upstream folder of the pinned archive."""
+    return unpack_folder(
+        archive, PurePosixPath(f"{pin.name.replace('-', '_')}-{pin.version}", pin.folder), target
+    )
+
+
+def unpack_any(archive: Path, pin: Pin, target: Path) -> Path:
+    """Unpack the upstream folder of another release of the pinned archive."""
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            first = tar.next()
+    except (OSError, tarfile.TarError) as error:
+        raise PatchError(f"{archive}: {error}") from error
+    if first is None:
+        raise PatchError(f"{archive}: empty")
+    return unpack_folder(archive, PurePosixPath(PurePosixPath(first.name).parts[0], pin.folder), target)
+
+
+def unpack_folder(archive: Path, wanted: PurePosixPath, target: Path) -> Path:
+    """Unpack one folder alone: plain files only, no path outside, bounded size."""
     total = 0
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:

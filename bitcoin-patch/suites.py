@@ -163,7 +163,6 @@ def _run_once(variant: Variant, scripts: list[str], jobs: int) -> dict[str, str]
             f"--jobs={jobs}",
             f"--tmpdirprefix={folder}",
             f"--resultsfile={results}",
-            "--quiet",
             *scripts,
         ]
         subprocess.run(command, env=clean_environment(), check=False)

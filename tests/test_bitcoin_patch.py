@@ -153,6 +153,13 @@ def test_apply_keeps_an_edit_and_says_so(layout: Layout) -> None:
     assert apply.apply(layout, discard=True) == (["src/main.cpp"], [])
 
 
+def test_apply_takes_an_edit_that_undoes_a_dropped_patch(layout: Layout) -> None:
+    apply.apply(layout)
+    (layout.tree / "src/main.cpp").write_text(MAIN)
+    (layout.patch_dir / "patches" / "series").write_text("")
+    assert apply.apply(layout) == ([], [])
+
+
 def test_apply_refuses_when_edit_and_source_differ(layout: Layout) -> None:
     apply.apply(layout)
     path = layout.tree / "src/podl/new.cpp"

@@ -44,8 +44,8 @@ struct IndexSetup : BasicTestingSetup {
     std::deque<CBlockIndex> m_entries;
     CChain m_chain;
 
-    IndexSetup() { g_podl_headers = true; }
-    ~IndexSetup() { g_podl_headers = false; }
+    IndexSetup() { CBlockHeader::s_podl_headers = true; }
+    ~IndexSetup() { CBlockHeader::s_podl_headers = false; }
 
     CBlockIndex& Add(CBlockIndex* prev)
     {

@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(legacy_bytes_do_not_depend_on_the_flag)
 
 BOOST_AUTO_TEST_CASE(random_versions_are_legacy_with_the_flag_off)
 {
-    BOOST_REQUIRE(!g_podl_headers);
+    BOOST_REQUIRE(!CBlockHeader::s_podl_headers);
     for (int i{0}; i < 1000; ++i) {
         const CBlockHeader header{RandomHeader(static_cast<int32_t>(m_rng.rand32()))};
         BOOST_CHECK(!header.IsPodl());
@@ -250,22 +250,22 @@ BOOST_AUTO_TEST_CASE(the_selected_chain_decides_the_flag)
 {
     gArgs.ForceSetArg("-podlheight", "7");
     SelectParams(ChainType::REGTEST);
-    BOOST_CHECK(g_podl_headers);
+    BOOST_CHECK(CBlockHeader::s_podl_headers);
     BOOST_CHECK_EQUAL(Params().GetConsensus().PodlHeight, 7);
     for (const ChainType chain : {ChainType::MAIN, ChainType::TESTNET, ChainType::TESTNET4, ChainType::SIGNET}) {
         SelectParams(ChainType::REGTEST);
         BOOST_CHECK_EQUAL(CreateChainParams(gArgs, chain)->GetConsensus().PodlHeight, std::numeric_limits<int>::max());
-        BOOST_CHECK(g_podl_headers);
+        BOOST_CHECK(CBlockHeader::s_podl_headers);
         SelectParams(chain);
-        BOOST_CHECK(!g_podl_headers);
+        BOOST_CHECK(!CBlockHeader::s_podl_headers);
         BOOST_CHECK_EQUAL(CreateChainParams(gArgs, ChainType::REGTEST)->GetConsensus().PodlHeight, 7);
-        BOOST_CHECK(!g_podl_headers);
+        BOOST_CHECK(!CBlockHeader::s_podl_headers);
     }
     SelectParams(ChainType::REGTEST);
-    BOOST_CHECK(g_podl_headers);
+    BOOST_CHECK(CBlockHeader::s_podl_headers);
     gArgs.ClearArgs();
     SelectParams(ChainType::REGTEST);
-    BOOST_CHECK(!g_podl_headers);
+    BOOST_CHECK(!CBlockHeader::s_podl_headers);
 }
 
 BOOST_AUTO_TEST_CASE(bad_heights_are_refused)

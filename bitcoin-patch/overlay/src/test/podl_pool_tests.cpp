@@ -26,10 +26,10 @@ struct TableSetup : BasicTestingSetup {
 
     TableSetup()
     {
-        g_podl_headers = true;
+        CBlockHeader::s_podl_headers = true;
         m_table.Open(m_rng.rand256());
     }
-    ~TableSetup() { g_podl_headers = false; }
+    ~TableSetup() { CBlockHeader::s_podl_headers = false; }
 
     static Reveal MakeReveal(uint32_t position, uint32_t claim)
     {

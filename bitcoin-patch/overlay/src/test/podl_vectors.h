@@ -82,8 +82,8 @@ std::string Why(const Result<T>& result)
 class ScopedPodlHeaders
 {
 public:
-    explicit ScopedPodlHeaders(bool on = true) : m_before{g_podl_headers} { g_podl_headers = on; }
-    ~ScopedPodlHeaders() { g_podl_headers = m_before; }
+    explicit ScopedPodlHeaders(bool on = true) : m_before{CBlockHeader::s_podl_headers} { CBlockHeader::s_podl_headers = on; }
+    ~ScopedPodlHeaders() { CBlockHeader::s_podl_headers = m_before; }
 
 private:
     const bool m_before;

@@ -125,7 +125,7 @@ void FakeChain::Activate()
 
 World::World(unsigned char last_label) : BasicTestingSetup{ChainType::REGTEST}
 {
-    g_podl_headers = true;
+    CBlockHeader::s_podl_headers = true;
     m_requester = GenerateRandomKey();
     m_miner = GenerateRandomKey();
     m_base = m_rng.rand256();
@@ -139,7 +139,7 @@ World::~World()
 {
     m_manager.reset();
     SetMockTime(0);
-    g_podl_headers = false;
+    CBlockHeader::s_podl_headers = false;
 }
 
 std::string World::TryOpen(bool resync, int podl_height)

@@ -12,7 +12,7 @@
 
 void initialize_podl_entry()
 {
-    g_podl_headers = true;
+    CBlockHeader::s_podl_headers = true;
 }
 
 FUZZ_TARGET(podl_entry, .init = initialize_podl_entry)

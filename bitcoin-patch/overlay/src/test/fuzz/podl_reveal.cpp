@@ -14,7 +14,7 @@
 
 void initialize_podl_reveal()
 {
-    g_podl_headers = true;
+    CBlockHeader::s_podl_headers = true;
 }
 
 FUZZ_TARGET(podl_reveal, .init = initialize_podl_reveal)
