@@ -70,12 +70,13 @@ def parse_examples(data: bytes, n: int, dims: Sequence[int], classes: int) -> Ex
         raise RejectError("podl-shard-range", f"expected {data_size(n, dims)} bytes, received {len(data)}")
     samples = np.frombuffer(data, np.int8, n * prod(dims)).reshape(n, *dims)
     labels = np.frombuffer(data, np.uint8, n, offset=n * prod(dims))
-    if labels.max(initial=0) >= classes:
-        raise RejectError("podl-shard-label", f"labels must be below {classes}, received {labels.max()}")
     try:
-        return Examples(samples, labels)
+        examples = Examples(samples, labels)
     except ExamplesError as error:
         raise RejectError(error.reason, str(error)) from None
+    if labels.max(initial=0) >= classes:
+        raise RejectError("podl-shard-label", f"labels must be below {classes}, received {labels.max()}")
+    return examples
 
 
 def sample_ids(examples: Examples) -> list[bytes]:

@@ -51,6 +51,7 @@ def _shard_rows() -> list[tuple[str, bytes]]:
         ("sample byte 127", patched(data, 0, b"\x7f")),
         ("first label one too high", patched(data, values, bytes([_CLASSES]))),
         ("last label 255", patched(data, len(data) - 1, b"\xff")),
+        ("last sample byte -128 and first label 255", patched(data, values - 1, b"\x80\xff")),
         ("highest label", patched(data, values, bytes([_CLASSES - 1]))),
     ]
 
