@@ -33,8 +33,7 @@ LOGIT_MAX: Final = (1 << 15) - 1
 LOGIT_MIN: Final = -(1 << 15)
 TABLE_SIZE: Final = 1024
 
-# Exact containers.
-FLOAT32_EXACT: Final = 1 << 24
+# Integers up to this are exact in a float64.
 FLOAT64_EXACT: Final = 1 << 53
 
 

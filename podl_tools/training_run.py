@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from podl_tools.task import Task
 
 __all__ = ["SeedParts", "TrainedModel", "run_training"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def run_training(
     training = Training(program, numbers, seed, examples, start)
     states: list[tuple[bytes, bytes]] = []
 
-    def note(_: int, state: State) -> None:
+    def note(index: int, state: State) -> None:
+        _LOGGER.debug("%d of %d epochs done", index, recipe.epochs)
         states.append((data_root(model_bytes(state.masters)), data_root(velocity_bytes(state.velocities))))
 
     last = train(training, backend, note, on_step)

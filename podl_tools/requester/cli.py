@@ -135,7 +135,7 @@ def addtask(**settings: Any) -> None:
 
 
 @main.command(cls=ServiceCommand, program=_PROGRAM)
-@option("threads", type=click.IntRange(1), default=1, help="CPU threads of the TensorFlow backend.")
+@option("threads", type=click.IntRange(1), default=1, help="CPU threads of the backend.")
 @option("backend", type=click.Choice(BACKENDS), default=BACKENDS[0], help="What computes.")
 @option("reportverdicts/--no-reportverdicts", default=True, help="Report own measurements to the node.")
 @option("revealtimeout", type=click.IntRange(0), default=60, help="Seconds listed miners have to reveal.")

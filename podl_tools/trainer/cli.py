@@ -32,7 +32,7 @@ _PROGRAM: Final = "podl-miner"
 
 
 @click.command(cls=ServiceCommand, program=_PROGRAM)
-@option("threads", type=click.IntRange(1), default=1, help="CPU threads of the TensorFlow backend.")
+@option("threads", type=click.IntRange(1), default=1, help="CPU threads of the backend.")
 @option("backend", type=click.Choice(BACKENDS), default=BACKENDS[0], help="What computes.")
 @option("store", multiple=True, metavar="URL", help="HTTP store or mirror; repeatable.")
 @option("warmstart/--no-warmstart", default=True, help="Start from the latest final model.")

@@ -25,7 +25,7 @@ _PROGRAM: Final = "podl-validator"
 @click.command(cls=ServiceCommand, program=_PROGRAM)
 @option("jobtimeout", type=click.FloatRange(0.1), default=120.0, help="Seconds until a job is given up.")
 @option("name", default=_PROGRAM, help="Evaluator name in verdicts and in getpodlinfo.")
-@option("threads", type=click.IntRange(1), default=1, help="CPU threads of the TensorFlow backend.")
+@option("threads", type=click.IntRange(1), default=1, help="CPU threads of the backend.")
 @option("backend", type=click.Choice(BACKENDS), default=BACKENDS[0], help="What computes.")
 @option("store", multiple=True, metavar="URL", help="HTTP store to get shards from; may be repeated.")
 @node_options
