@@ -129,8 +129,8 @@ class TensorOps(Ops):
         return tf.reduce_max(values, axis, keepdims=True)
 
     def first(self, mask: Tensor, axis: int) -> Tensor:
-        count = int(mask.shape[axis])
-        place = tf.reshape(tf.range(count), (-1,) + (1,) * (len(mask.shape) - 1 - axis))
+        count = float(mask.shape[axis])  # at most 255 * 255; minima of int32 are taken on the host
+        place = tf.reshape(tf.range(count, dtype=tf.float32), (-1,) + (1,) * (len(mask.shape) - 1 - axis))
         return place == tf.reduce_min(tf.where(mask, place, count), axis, keepdims=True)
 
     def repeat(self, values: Tensor, count: int, axis: int) -> Tensor:
