@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from podl_tools.codec import Kind, Layout, Reader, Writer
 from podl_tools.constants import OPENING_SIZE, ZERO_HASH
 from podl_tools.errors import RejectError
 from podl_tools.hashing import Tag, tagged_hash
 from podl_tools.merkle import tree_root
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Opening", "checkpoint_leaf", "checkpoints_root"]
 
@@ -135,6 +138,6 @@ def checkpoint_leaf(index: int, master_root: bytes, velocity_root: bytes) -> byt
     return tagged_hash(Tag.CHECKPOINT, index.to_bytes(1, "little"), master_root, velocity_root)
 
 
-def checkpoints_root(states: list[tuple[bytes, bytes]]) -> bytes:
+def checkpoints_root(states: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Root over the checkpoints, given as (master root, velocity root) from before the first epoch on."""
     return tree_root([checkpoint_leaf(index, *roots) for index, roots in enumerate(states)])

@@ -55,14 +55,14 @@ class TrainedModel:
     ----------
     model, weights
         Model bytes and weight bytes.
-    checkpoints_root
-        Tree over the epochs + 1 checkpoints.
+    checkpoints
+        (master root, velocity root) of the states from before the first epoch on, epochs + 1 of them.
 
     """
 
     model: bytes
     weights: bytes
-    checkpoints_root: bytes
+    checkpoints: tuple[tuple[bytes, bytes], ...]
 
     @property
     def model_root(self) -> bytes:
@@ -73,6 +73,11 @@ class TrainedModel:
     def weights_root(self) -> bytes:
         """Merkle root of the weight bytes."""
         return data_root(self.weights)
+
+    @property
+    def checkpoints_root(self) -> bytes:
+        """Root of the tree over the checkpoints."""
+        return checkpoints_root(self.checkpoints)
 
 
 def run_training(
@@ -124,4 +129,4 @@ def run_training(
         states.append((data_root(model_bytes(state.masters)), data_root(velocity_bytes(state.velocities))))
 
     last = train(training, backend, note, on_step)
-    return TrainedModel(model_bytes(last.masters), weight_bytes(last.masters), checkpoints_root(states))
+    return TrainedModel(model_bytes(last.masters), weight_bytes(last.masters), tuple(states))

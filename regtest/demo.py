@@ -11,6 +11,7 @@ from podl_tools.chain.follow import ScheduleFollower
 from podl_tools.fetch import Fetcher
 from podl_tools.ml.backend import Backend
 from podl_tools.tool_errors import NodeError
+from podl_tools.trainer.job import CHECKPOINTS
 from regtest import chain, checks
 from regtest.bitcoind import cli_command
 from regtest.errors import DeadlineError
@@ -158,7 +159,8 @@ class Demo:
         follower = ScheduleFollower(node)
         follower.update()
         fetcher = Fetcher(self._directory / "replay", [network.store])
-        replayer = Replayer(node, fetcher, follower.schedule, Backend("numpy"))
+        kept = [self._directory / miner.name / CHECKPOINTS for miner in network.miners]
+        replayer = Replayer(node, fetcher, follower.schedule, Backend("numpy"), kept)
         replays = []
         for block in blocks:
             self._screen.state(f"height {block.height}: the winner's training is repeated")

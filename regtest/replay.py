@@ -10,9 +10,13 @@ from podl_tools.chain.data import Kind, download
 from podl_tools.dataset import data_size, parse_examples
 from podl_tools.measuring import measure
 from podl_tools.recipe import Recipe
+from podl_tools.trainer.job import read_checkpoints
 from podl_tools.training_run import SeedParts, run_training
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from podl_tools.chain.node import Node
     from podl_tools.commitment import Opening
     from podl_tools.entry import FinalBody
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from podl_tools.schedule import ScheduleLog
     from podl_tools.task import Task
     from podl_tools.training_run import TrainedModel
+
+    Checkpoints = tuple[tuple[bytes, bytes], ...]
 
 SAME: Final = "bit-identical"
 _MASTER_SIZE: Final = 4
@@ -65,13 +71,23 @@ class Replayer:
         Checked entries.
     backend : Backend
         Where to compute.
+    checkpoint_folders : Sequence[Path]
+        Where miners keep the roots of their checkpoints; without them a difference is placed less exactly.
     """
 
-    def __init__(self, node: Node, fetcher: Fetcher, schedule: ScheduleLog, backend: Backend) -> None:
+    def __init__(
+        self,
+        node: Node,
+        fetcher: Fetcher,
+        schedule: ScheduleLog,
+        backend: Backend,
+        checkpoint_folders: Sequence[Path] = (),
+    ) -> None:
         self._node = node
         self._fetcher = fetcher
         self._schedule = schedule
         self._backend = backend
+        self._checkpoint_folders = checkpoint_folders
 
     def replay(self, height: int) -> Replay:
         """Repeat the training of the block at ``height``, and measure its weights.
@@ -95,7 +111,7 @@ class Replayer:
         weights = download(self._node, Kind.WEIGHTS, opening.weights_root, size)
         return Replay(
             height,
-            difference(trained, opening, recipe.epochs) or SAME,
+            difference(trained, opening, self._committed_checkpoints(opening)) or SAME,
             self._measure(task, recipe, weights, height),
             recipe.has_parent,
             seconds,
@@ -110,6 +126,10 @@ class Replayer:
         parts = SeedParts(opening.chain_id, opening.task_id, opening.release_id, final.disclosure.payout)
         return run_training(task, recipe, parts, examples, parent, self._backend)
 
+    def _committed_checkpoints(self, opening: Opening) -> Checkpoints | None:
+        kept = (read_checkpoints(folder, opening.checkpoints_root) for folder in self._checkpoint_folders)
+        return next((states for states in kept if states is not None), None)
+
     def _measure(self, task: Task, recipe: Recipe, weights: bytes, height: int) -> int:
         release = self._schedule.releases_for(height)[-1].body
         data = self._fetcher.fetch(release.test_root, data_size(release.n, task.dims))
@@ -117,16 +137,28 @@ class Replayer:
         return measure(task.loaded_programs[recipe.architecture], weights, shard, self._backend).count
 
 
-def difference(trained: TrainedModel, opening: Opening, epochs: int) -> str:
+def difference(trained: TrainedModel, opening: Opening, committed: Checkpoints | None) -> str:
     """Say how a repeated training differs from what was committed; empty when it does not.
 
-    Of the checkpoints only the tree's root is public, so a difference can be placed at the last epoch, where
-    the model itself is committed, or before it.
+    The chain knows only the root over all checkpoints. With the miner's list of them, which leads to that
+    root, the first epoch that differs is named; without it a difference lies at the last epoch or before.
     """
+    epochs = opening.n_checkpoints - 1
+    if trained.checkpoints_root != opening.checkpoints_root:
+        return f"differs {_place(trained.checkpoints, committed, epochs)}"
     if trained.model_root != opening.model_root:
-        return f"differs at epoch {epochs} of {epochs} or before: another model"
+        return f"differs behind epoch {epochs}: the model is not the last checkpoint"
     if trained.weights_root != opening.weights_root:
         return f"differs behind epoch {epochs}: the weights are not the model's, rounded"
-    if trained.checkpoints_root != opening.checkpoints_root:
-        return f"differs before epoch {epochs} of {epochs}: other checkpoints, the same model"
     return ""
+
+
+def _place(found: Checkpoints, committed: Checkpoints | None, epochs: int) -> str:
+    if committed is None:
+        return f"at epoch {epochs} of {epochs} or before"
+    first = next(
+        (at for at, pair in enumerate(zip(found, committed, strict=False)) if pair[0] != pair[1]), None
+    )
+    if first is None:
+        return f"in the number of epochs: {len(committed) - 1}, not {len(found) - 1}"
+    return f"in epoch {first} of {epochs}" if first else "before the first epoch: another start"

@@ -7,7 +7,6 @@ import pytest
 
 from podl_tools.errors import ExamplesError, HyperparameterError, ModelRangeError, PodlError, ProgramError
 from podl_tools.examples import Examples
-from podl_tools.ml.replay import equals, first_difference, replay_epoch
 from podl_tools.ml.state import State, initial_masters
 from podl_tools.ml.training import Hyperparameters, Training, train
 from podl_tools.prng import epoch_order
@@ -121,30 +120,12 @@ def test_warm_start_goes_on_from_the_parent_at_rest() -> None:
 def test_replay_of_single_epochs(where: str) -> None:
     job = training()
     found = states(job)
+    engine = backend(where)
     for epoch in (3, 0, 1):
-        assert replay_epoch(job, backend(where), epoch, found[epoch], found[epoch + 1])
-    assert not replay_epoch(job, backend(where), 0, found[1], found[2])
+        assert job.after_epoch(engine, epoch, found[epoch]).same(found[epoch + 1])
+    assert not job.after_epoch(engine, 0, found[1]).same(found[2])
     other = Training(MLP, NUMBERS, bytes(32), examples(MLP))
-    assert not replay_epoch(other, backend(where), 3, found[3], found[4])
-
-
-@pytest.mark.parametrize("at", range(5))
-@pytest.mark.parametrize("part", ["masters", "velocities"])
-def test_replay_names_the_first_difference(at: int, part: str) -> None:
-    expected = states(training())
-    matrices = [matrix.copy() for matrix in getattr(expected[at], part)]
-    matrices[-1][-1, -1] += 1
-    changed = State(
-        **{"masters": expected[at].masters, "velocities": expected[at].velocities, part: tuple(matrices)}
-    )
-    forged = [*expected[:at], changed, *expected[at + 1 :]]
-    assert first_difference(training(), backend("numpy"), equals(forged)) == at
-
-
-def test_replay_of_an_honest_training() -> None:
-    expected = states(training())
-    assert first_difference(training(), backend("numpy"), equals(expected)) is None
-    assert first_difference(training(), backend("numpy"), equals(expected[:-1])) == 4
+    assert not other.after_epoch(engine, 3, found[3]).same(found[4])
 
 
 @pytest.mark.parametrize("epochs", [0, 255])

@@ -95,14 +95,44 @@ def test_nothing_is_taken_from_elsewhere(
         replayer.replay(HEIGHTS.stop)
 
 
+STATES = tuple((bytes([at]) * 32, bytes([at + 100]) * 32) for at in range(1, 7))
+
+
 def test_difference_is_placed() -> None:
-    trained = TrainedModel(b"model", b"weights", b"\1" * 32)
+    trained = TrainedModel(b"model", b"weights", STATES)
     honest = _opening(trained)
-    assert difference(trained, honest, 5) == ""
+    assert difference(trained, honest, None) == ""
+    assert difference(trained, honest, STATES) == ""
     other = replace(trained, model=b"other")
-    assert "at epoch 5 of 5 or before: another model" in difference(other, honest, 5)
-    assert "not the model's" in difference(replace(trained, weights=b"other"), honest, 5)
-    assert "before epoch 5" in difference(replace(trained, checkpoints_root=b"\2" * 32), honest, 5)
+    assert "the model is not the last checkpoint" in difference(trained, _opening(other), STATES)
+    assert "the weights are not the model's" in difference(replace(trained, weights=b"other"), honest, None)
+    forged = replace(trained, checkpoints=(*STATES[:3], STATES[0], *STATES[4:]))
+    assert difference(trained, _opening(forged), None) == "differs at epoch 5 of 5 or before"
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_first_epoch_that_differs_is_named(at: int) -> None:
+    trained = TrainedModel(b"model", b"weights", STATES)
+    committed = (*STATES[:at], *((b"x" * 32, b"y" * 32) for _ in STATES[at:]))
+    found = difference(trained, _opening(replace(trained, checkpoints=committed)), committed)
+    assert found == (f"differs in epoch {at} of 5" if at else "differs before the first epoch: another start")
+
+
+def test_other_number_of_epochs_is_named() -> None:
+    trained = TrainedModel(b"model", b"weights", STATES)
+    longer = (*STATES, STATES[0])
+    found = difference(trained, _opening(replace(trained, checkpoints=longer)), longer)
+    assert found == "differs in the number of epochs: 6, not 5"
+
+
+def test_lists_of_the_miners_are_found(played: Played, replayer: Replayer) -> None:
+    opening = final(played.world, FIRST_HEIGHT).disclosure.opening
+    folder = played.world.directory / "ann" / "checkpoints"
+    assert replayer._committed_checkpoints(opening) is None
+    replayer._checkpoint_folders = (folder.with_name("nobody"), folder)
+    states = replayer._committed_checkpoints(opening)
+    assert states is not None
+    assert len(states) == opening.n_checkpoints
 
 
 def _opening(trained: TrainedModel) -> Opening:
@@ -111,7 +141,7 @@ def _opening(trained: TrainedModel) -> Opening:
         **dict.fromkeys(names, b"\3" * 32),
         height=1,
         n_params=1,
-        n_checkpoints=2,
+        n_checkpoints=len(trained.checkpoints),
         weights_root=trained.weights_root,
         model_root=trained.model_root,
         checkpoints_root=trained.checkpoints_root,

@@ -15,7 +15,7 @@ from podl_tools.requester.decisions import Policy
 from podl_tools.tool_errors import InputFileError, SettingsError
 from podl_tools.trainer import cli
 from podl_tools.trainer.decisions import Commit, Forget, Reveal, StopTraining, Train, decide, latest_parent
-from podl_tools.trainer.job import JobStore
+from podl_tools.trainer.job import JobStore, read_checkpoints, write_checkpoints
 from podl_tools.trainer.worker import TrainingWorker
 from podl_tools.training_run import TrainedModel
 from tests.world import FIRST_HEIGHT, World
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from podl_tools.trainer.job import Job
 
 POLICY = Policy(1, 60, 60)
-TRAINED = TrainedModel(b"model", b"weights", b"\4" * 32)
+TRAINED = TrainedModel(b"model", b"weights", ((b"\4" * 32, b"\5" * 32), (b"\6" * 32, b"\7" * 32)))
 
 
 @pytest.fixture
@@ -343,3 +343,22 @@ def test_payouts(world: World) -> None:
 def test_command_line_needs_a_login(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.main, [f"-datadir={tmp_path}", "-backend=numpy"])
     assert result.exit_code == 2
+
+
+def test_checkpoint_roots_outlive_the_job(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "jobs")
+    folder = tmp_path / "checkpoints"
+    root = TRAINED.checkpoints_root
+    assert read_checkpoints(folder, root) is None
+    write_checkpoints(folder, TRAINED.checkpoints)
+    assert store.load() == []
+    assert read_checkpoints(folder, root) == TRAINED.checkpoints
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", bytes(64), b"\4" * 32 + b"\5" * 32, bytes(64 * 256), bytes(64 * 2 + 32)]
+)
+def test_checkpoint_roots_must_lead_to_the_tree(tmp_path: Path, data: bytes) -> None:
+    root = TRAINED.checkpoints_root
+    (tmp_path / root.hex()).write_bytes(data)
+    assert read_checkpoints(tmp_path, root) is None

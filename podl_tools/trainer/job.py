@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from podl_tools.block import PodlBlock, parse_block
-from podl_tools.commitment import Opening
+from podl_tools.commitment import Opening, checkpoints_root
+from podl_tools.constants import HASH_SIZE
 from podl_tools.disclosure import Disclosure
 from podl_tools.errors import RejectError
 from podl_tools.files import make_directory, read_file, read_json, write_file, write_json
@@ -16,12 +18,15 @@ from podl_tools.recipe import Recipe
 from podl_tools.tool_errors import InputFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from podl_tools.training_run import TrainedModel
 
-__all__ = ["Job", "JobStore"]
+__all__ = ["CHECKPOINTS", "Job", "JobStore", "read_checkpoints", "write_checkpoints"]
 
+CHECKPOINTS: Final = "checkpoints"
+_MAX_CHECKPOINTS: Final = 255  # their number is a u8
 _RECORD: Final = "job.json"
 _BLOCK: Final = "block"
 
@@ -111,13 +116,16 @@ class JobStore:
     Parameters
     ----------
     directory
-        Made when missing.
+        Made when missing. The roots of every checkpoint are kept in the folder `checkpoints` beside it, also
+        when the job is removed: with them an auditor can name the epoch where a replay differs.
 
     """
 
     def __init__(self, directory: Path) -> None:
         make_directory(directory)
         self._directory = directory
+        self._checkpoints = directory.with_name(CHECKPOINTS)
+        make_directory(self._checkpoints)
 
     def load(self) -> list[Job]:
         """
@@ -146,6 +154,7 @@ class JobStore:
         job = Job(opening, recipe, payout, secret, directory)
         write_file(directory / "model", trained.model)
         write_file(directory / "weights", trained.weights)
+        write_checkpoints(self._checkpoints, trained.checkpoints)
         record = {
             "opening": opening.serialize().hex(),
             "recipe": recipe.serialize().hex(),
@@ -163,6 +172,23 @@ class JobStore:
     def remove(self, job: Job) -> None:
         """Forget a job whose height is past."""
         shutil.rmtree(job.directory)
+
+
+def write_checkpoints(folder: Path, states: Sequence[tuple[bytes, bytes]]) -> None:
+    """Keep (master root, velocity root) of every checkpoint, 64 bytes each, under their tree's root."""
+    write_file(folder / checkpoints_root(states).hex(), b"".join(chain.from_iterable(states)))
+
+
+def read_checkpoints(folder: Path, root: bytes) -> tuple[tuple[bytes, bytes], ...] | None:
+    """Read what `write_checkpoints` kept; None when there is nothing that leads to this root."""
+    path = folder / root.hex()
+    if not path.exists():
+        return None
+    data = read_file(path)
+    hashes = [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
+    states = tuple(zip(hashes[::2], hashes[1::2], strict=False))
+    complete = len(data) == 2 * HASH_SIZE * len(states) and 0 < len(states) <= _MAX_CHECKPOINTS
+    return states if complete and checkpoints_root(states) == root else None
 
 
 def _read(directory: Path) -> Job:
