@@ -14,6 +14,7 @@ from podl_tools.keys import SigningKey
 from podl_tools.ml.model import model_bytes, parse_model, weight_bytes
 from podl_tools.requester.decisions import Policy
 from podl_tools.reveal import Reveal
+from podl_tools.tool_errors import DataMissingError
 from podl_tools.winner import Measured
 from tests.rounds import BOTH, flip_low_bits, last_final, open_round, tamper
 from tests.world import FIRST_HEIGHT, OPTIONS, World
@@ -154,6 +155,44 @@ def test_block_that_the_node_refuses_is_skipped(world: World) -> None:
     world.fake.proposal_answer = None
     world.requester().step()
     assert not world.fake.schedule.finals  # remembered over the restart
+
+
+def test_bytes_held_for_a_larger_model_do_not_fit_a_smaller_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    requester, large = world.requester(BOTH), world.miner("ann", epochs=1)
+    world.train("ann", large)
+    model = large._jobs[0].model
+    with monkeypatch.context() as patch:
+        tamper(patch, lambda trained: replace(trained, model=model))
+        thief = world.miner("bob", architecture=1, epochs=20)
+        world.train("bob", thief)
+    world.later(10, large.step, thief.step, requester.step, large.step, thief.step)
+    world.later(10, requester.step)
+    assert last_final(world).disclosure.payout == b"\x51ann"
+    assert [skipped.reason for skipped in last_final(world).skipped] == [SkipReason.INVALID]
+    assert "podl-model-size" in caplog.text
+
+
+def test_candidate_whose_weights_cannot_be_read_holds_nobody_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requester, miners = open_round(world, "ann", "bob")
+    requester.step()  # hands the node the shard
+    for miner in miners.values():
+        miner.step()
+    jobs = world.fake.call("listpodlcandidates")["jobs"]
+    unreadable, given = ("weights", bytes.fromhex(jobs[0]["weights_root"])), world.fake.rpc_getpodldata
+
+    def read(kind: str, name: str, *where: int) -> object:
+        if (kind, bytes.fromhex(name)) == unreadable:
+            raise DataMissingError("getpodldata", -5, "podl-data-missing")
+        return given(kind, name, *where)
+
+    monkeypatch.setattr(world.fake, "rpc_getpodldata", read)
+    world.later(10, requester.step)
+    assert last_final(world).disclosure.opening.weights_root.hex() == jobs[1]["weights_root"]
+    assert [skipped.reason for skipped in last_final(world).skipped] == [SkipReason.NOT_SERVED]
 
 
 def test_undecided_proposal_is_asked_again(world: World) -> None:

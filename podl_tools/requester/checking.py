@@ -15,7 +15,7 @@ from podl_tools.measuring import measure
 from podl_tools.ml.model import parse_model, weight_bytes
 from podl_tools.recipe import Recipe
 from podl_tools.requester.entrants import Outcome
-from podl_tools.tool_errors import DataMissingError
+from podl_tools.tool_errors import DataMissingError, TransferError
 from podl_tools.training_run import SeedParts, run_training
 from podl_tools.winner import Measured
 
@@ -89,12 +89,14 @@ class Checker:
         ------
         EvaluatorUnavailableError
             This machine cannot compute; that says nothing about the candidate.
+        DataMissingError, TransferError
+            The node does not give the bytes; that says nothing either.
 
         """
-        weights = download(self._node, Kind.WEIGHTS, weights_root, program.n_params)
         try:
+            weights = self._download(Kind.WEIGHTS, weights_root, program.n_params)
             found = measure(program, weights, shard, self._backend)
-        except (ModelSizeError, ModelRangeError) as error:
+        except (ModelSizeError, ModelRangeError, RejectError) as error:
             _LOGGER.warning("weights %s cannot be evaluated: %s", weights_root.hex(), error)
             return None
         return Measured(found.count, found.rank_sum)
@@ -122,7 +124,7 @@ class Checker:
             schedule.check_reveal(reveal)
             self._check_body(reveal)
             return self._replay(current, reveal, training)
-        except DataMissingError as error:
+        except (DataMissingError, TransferError) as error:
             _LOGGER.info("candidate %s is not served: %s", _name(reveal), error)
             return Outcome.NOT_SERVED
         except RejectError as error:
@@ -130,6 +132,20 @@ class Checker:
                 raise CheckLaterError(str(error)) from error
             _LOGGER.warning("candidate %s is invalid: %s", _name(reveal), error)
             return Outcome.INVALID
+
+    def _download(self, kind: Kind, root: bytes, size: int) -> bytes:
+        """
+        Get a candidate's bytes.
+
+        A root commits to the length: bytes that the node holds for another candidate can be too long for this
+        one, which is this one's fault and not the node's.
+        """
+        try:
+            return download(self._node, kind, root, size)
+        except TransferError as error:
+            if error.reason != "podl-data-size":
+                raise
+            raise RejectError("podl-model-size", str(error)) from error
 
     def _check_body(self, reveal: Reveal) -> None:
         disclosure = reveal.disclosure
@@ -148,8 +164,8 @@ class Checker:
         disclosure, task = reveal.disclosure, current.task.body
         opening, recipe = disclosure.opening, Recipe.parse(disclosure.recipe)
         program = task.loaded_programs[recipe.architecture]
-        model = download(self._node, Kind.MODEL, opening.model_root, _MASTER_SIZE * program.n_params)
-        weights = download(self._node, Kind.WEIGHTS, opening.weights_root, program.n_params)
+        model = self._download(Kind.MODEL, opening.model_root, _MASTER_SIZE * program.n_params)
+        weights = self._download(Kind.WEIGHTS, opening.weights_root, program.n_params)
         _check_model(program, model, weights)
         if not task.require_replay:
             return Outcome.GOOD
@@ -177,7 +193,7 @@ class Checker:
         size = _MASTER_SIZE * task.loaded_programs[recipe.architecture].n_params
         try:
             return obtain_model(self._node, self._fetcher, recipe.parent, size)
-        except DataMissingError as error:
+        except (DataMissingError, TransferError) as error:
             raise CheckLaterError(f"the parent's model is missing: {error}") from error
 
     def _report_copy(self, current: Round, reveal: Reveal, model: bytes, program: Program) -> None:

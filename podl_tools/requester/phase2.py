@@ -16,7 +16,7 @@ from podl_tools.recipe import Recipe
 from podl_tools.requester.checking import CheckLaterError
 from podl_tools.requester.entrants import Outcome
 from podl_tools.reveal import Reveal
-from podl_tools.tool_errors import DataMissingError, NodeAnswerError
+from podl_tools.tool_errors import DataMissingError, NodeAnswerError, TransferError
 
 if TYPE_CHECKING:
     from podl_tools.chain.answers import Candidate
@@ -88,8 +88,8 @@ class PhaseTwo:
         self._candidates = {candidate.hash: candidate for candidate in found.candidates}
         return [self._book.entrant(candidate, current.release.id) for candidate in found.candidates]
 
-    def measure(self, current: Round, sealed: SealedTask, entrant: Entrant) -> bool:
-        """Evaluate a candidate and report the count to the node; False when its bytes are gone."""
+    def measure(self, current: Round, sealed: SealedTask, entrant: Entrant) -> None:
+        """Evaluate a candidate and report the count to the node."""
         candidate = self._candidates[entrant.hash]
         task, release = current.task.body, current.release.body
         architecture = Recipe.parse(candidate.recipe).architecture
@@ -97,11 +97,13 @@ class PhaseTwo:
         shard = self._examples(release.test_root, data, release.n, task)
         try:
             found = self._checker.measure(program, candidate.weights_root, shard)
-        except DataMissingError:
-            return False
+        except (DataMissingError, TransferError) as error:
+            _LOGGER.info("candidate %s is not served: %s", entrant.hash[::-1].hex(), error)
+            self._book.note_outcome(entrant.hash, Outcome.NOT_SERVED)
+            return
         if found is None:
             self._book.note_outcome(entrant.hash, Outcome.INVALID)
-            return True
+            return
         self._book.note_measured(candidate.weights_root, current.release.id, found)
         device = self._checker.device(program)
         _LOGGER.info(
@@ -117,7 +119,6 @@ class PhaseTwo:
             key = verdict_key(task.arithmetic, layers, candidate.weights_root, release.test_root)
             answer = self._node.submit_verdict(Verdict(key, found.count, found.rank_sum, device, _EVALUATOR))
             _LOGGER.info("verdict: %s", answer)
-        return True
 
     def disagreement(self, entrant: Entrant) -> str:
         """

@@ -180,7 +180,8 @@ class Requester:
         sealed = self._shelf.find(current.task.body)
         match action:
             case Measure(entrant):
-                return self._phase_two.measure(current, sealed, entrant)
+                self._phase_two.measure(current, sealed, entrant)
+                return True
             case Check(entrant):
                 return self._phase_two.check(current, schedule, sealed, entrant)
             case Finalise(entrant, skipped):
