@@ -68,7 +68,7 @@ def test_models_that_do_not_replay_are_skipped(
 ) -> None:
     changes = {
         "flipped low bits": flip_low_bits,
-        "other checkpoints": lambda trained: replace(trained, checkpoints_root=b"\7" * 32),
+        "other checkpoints": lambda trained: replace(trained, checkpoints=trained.checkpoints[:-1] * 2),
     }
     requester = world.requester(BOTH)
     honest = world.miner("ann", architecture=1, epochs=1)
