@@ -76,7 +76,8 @@ class Watcher:
     def _look(self) -> tuple[Info, int, int]:
         info = self._follower.update()
         if info.alarms or info.state != "running":
-            raise DemoError(f"the node's schedule is {info.state}, alarms: {', '.join(info.alarms)}")
+            alarms = ", ".join(alarm.reason for alarm in info.alarms)
+            raise DemoError(f"the node's schedule is {info.state}, alarms: {alarms}")
         self._note_times()
         candidates = self._node.candidates()
         if candidates.release_id is not None:

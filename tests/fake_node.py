@@ -7,7 +7,7 @@ whatever the test says, and nothing goes over a network.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ class FakeNode:
         self.objects: dict[tuple[str, bytes], bytes] = {}
         self.pieces: dict[tuple[str, bytes], bytes] = {}
         self.verdicts: dict[tuple[bytes, bytes, bytes], Measured] = {}
+        self.conflicts: set[tuple[bytes, bytes, bytes]] = set()
         self.reported: list[dict[str, Any]] = []
         self.proposal_answer: str | None = None
         self.calls: list[str] = []
@@ -113,8 +114,9 @@ class FakeNode:
         release = self.schedule.latest_release(disclosure.opening.height)
         if release is None or ("body", disclosure.header.hash) not in self.objects:
             return False
-        measured = self.verdicts.get(self.verdict_key(disclosure, release.body.test_root))
-        return measured is not None and measured.count == claim
+        key = self.verdict_key(disclosure, release.body.test_root)
+        measured = self.verdicts.get(key)
+        return measured is not None and measured.count == claim and key not in self.conflicts
 
     def verdict_key(self, disclosure: Disclosure, test_root: bytes) -> tuple[bytes, bytes, bytes]:
         task = self.schedule.task_for(disclosure.opening.height).body
@@ -140,9 +142,15 @@ class FakeNode:
             "entries": len(log.entries),
             "digest": log.last_id.hex(),
             "state": "frozen" if log.is_frozen else "running",
-            "alarms": [{"reason": "podl-entry-equivocation"} for _ in log.alarms],
+            "alarms": self.alarms(),
             **more,
         }
+
+    def alarms(self) -> list[dict[str, Any]]:
+        forks = [(alarm.accepted.hex(), alarm.other.hex()) for alarm in self.schedule.alarms]
+        conflicts = [(weights.hex(), test.hex()) for _, weights, test in self.conflicts]
+        named = [("podl-entry-equivocation", forks), ("podl-verdict-conflict", conflicts)]
+        return [{"reason": reason, "ids": list(ids)} for reason, about in named for ids in about]
 
     def rpc_getpodlschedule(self, start: int, count: int, _verbosity: int) -> dict[str, Any]:
         entries = [{"hex": entry.serialize().hex()} for entry in self.schedule.entries[start : start + count]]
@@ -199,7 +207,8 @@ class FakeNode:
     def contender(self, current: Round, name: bytes) -> Contender:
         held = self.revealed[name]
         key = self.verdict_key(held.disclosure, current.release.body.test_root)
-        return Contender(current.position(name) or 0, held.claims, self.verdicts.get(key))
+        trusted = None if key in self.conflicts else self.verdicts.get(key)
+        return Contender(current.position(name) or 0, held.claims, trusted)
 
     def rpc_listpodlcandidates(self) -> dict[str, Any]:
         current = self.round()
@@ -240,7 +249,7 @@ class FakeNode:
             "weights": ("weights", opening.weights_root) in self.objects,
             "model": ("model", opening.model_root) in self.objects,
             "state": "valid" if contender.is_verified else state,
-            **({"count": contender.measured.count} if contender.measured else {}),
+            **(asdict(contender.measured) if contender.measured else {}),
         }
 
     def job(self, current: Round, name: bytes) -> dict[str, Any] | None:
@@ -313,6 +322,7 @@ class FakeNode:
         measured = Measured(verdict["count"], verdict["rank_sum"])
         held = self.verdicts.setdefault(key, measured)  # type: ignore[arg-type]  # three parts
         if held != measured:
+            self.conflicts.add(key)  # type: ignore[arg-type]
             return answer(Submission(Status.REFUSED, "podl-verdict-conflict"))
         return answer(ACCEPTED)
 

@@ -28,20 +28,34 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("count", "rank_sum", "reports", "why"),
+    [
+        (1, 100, False, "1 (rank sum 100) by the node's evaluator"),
+        (None, 100, False, "(rank sum 100) by the node's evaluator"),
+        (1, 100, True, "the node has two different verdicts"),
+    ],
+)
 def test_nothing_is_signed_when_the_nodes_evaluator_disagrees(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    count: int | None,
+    rank_sum: int,
+    *,
+    reports: bool,
+    why: str,
 ) -> None:
-    requester, miner = world.requester(reports=False), world.miner("ann")
+    requester, miner = world.requester(reports=reports), world.miner("ann")
     world.train("ann", miner)
     world.later(10, miner.step, requester.step, requester.step, miner.step)
     (revealed,) = world.fake.revealed.values()
     release = world.fake.schedule.latest_release(FIRST_HEIGHT)
     assert release is not None
     key = world.fake.verdict_key(revealed.disclosure, release.body.test_root)
-    world.fake.verdicts[key] = Measured(1, 1)
+    world.fake.verdicts[key] = Measured(revealed.claims[0] if count is None else count, rank_sum)
     world.later(10, requester.step)
     assert not world.fake.schedule.finals
-    assert "1 by the node's evaluator; nothing is signed" in caplog.text
+    assert f"{why}; nothing is signed" in caplog.text
     miner.stop()
 
 

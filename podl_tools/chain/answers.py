@@ -19,6 +19,7 @@ __all__ = [
     "DUPLICATE",
     "LATER",
     "REFUSED",
+    "Alarm",
     "Candidate",
     "Candidates",
     "Commitments",
@@ -87,6 +88,19 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """One of `getpodlinfo.alarms`: its reason, and what it is about as JSON shows it."""
+
+    reason: str
+    ids: tuple[str, ...]
+
+    @classmethod
+    def read(cls, fields: Fields) -> Alarm:
+        """Read one element of `getpodlinfo.alarms`."""
+        return cls(fields.text("reason"), fields.texts("ids"))
+
+
+@dataclass(frozen=True)
 class Info:
     """`getpodlinfo`, as far as the programs here need it; field names as in docs/interfaces.md."""
 
@@ -102,7 +116,7 @@ class Info:
     entries: int
     digest: bytes
     state: str
-    alarms: tuple[str, ...]
+    alarms: tuple[Alarm, ...]
 
     @property
     def committing(self) -> bool:
@@ -128,7 +142,7 @@ class Info:
             entries=fields.integer("entries"),
             digest=fields.root("digest"),
             state=fields.text("state"),
-            alarms=tuple(alarm.text("reason") for alarm in fields.objects("alarms")),
+            alarms=tuple(Alarm.read(item) for item in fields.objects("alarms")),
         )
 
 

@@ -72,6 +72,10 @@ class Fields:
             raise NodeAnswerError(f"{self._method}: field {name} should hold integers")
         return tuple(values)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Read an array of strings."""
+        return tuple(Fields(self._method, {name: value}).text(name) for value in self.array(name))
+
     def objects(self, name: str) -> list[Fields]:
         """Read an array of objects."""
         return [Fields(self._method, value) for value in self.array(name)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from podl_tools.chain.answers import Alarm
 from podl_tools.chain.data import Kind, upload
 from podl_tools.chain.verdict import Verdict, verdict_key
 from podl_tools.commitment import Opening
@@ -33,6 +34,7 @@ __all__ = ["PhaseTwo"]
 
 _LOGGER = logging.getLogger(__name__)
 _EVALUATOR: Final = "podl-requester"
+_CONFLICT: Final = "podl-verdict-conflict"
 
 
 class PhaseTwo:
@@ -120,11 +122,12 @@ class PhaseTwo:
             answer = self._node.submit_verdict(Verdict(key, found.count, found.rank_sum, device, _EVALUATOR))
             _LOGGER.info("verdict: %s", answer)
 
-    def disagreement(self, entrant: Entrant) -> str:
+    def disagreement(self, current: Round, entrant: Entrant) -> str:
         """
-        Compare the measurement made here with the one the node has, if it has one.
+        Compare the measurement made here with what evaluators have told the node.
 
-        A final the node finds false would be void and end the schedule, so somebody has to look first.
+        A final the node finds false would be void and end the schedule; with two different verdicts the node
+        never connects the block. Somebody has to look first.
 
         Returns
         -------
@@ -133,10 +136,18 @@ class PhaseTwo:
 
         """
         candidate, found = self._candidates[entrant.hash], entrant.measured
-        if found is None or candidate.count is None or candidate.count == found.count:
-            return ""
         name = entrant.hash[::-1].hex()
-        return f"candidate {name}: {found.count} correct here, {candidate.count} by the node's evaluator"
+        roots = (candidate.weights_root.hex(), current.release.body.test_root.hex())
+        if Alarm(_CONFLICT, roots) in self._node.info().alarms:
+            return f"candidate {name}: the node has two different verdicts"
+        if found is None or candidate.count is None:
+            return ""
+        if (candidate.count, candidate.rank_sum) == (found.count, found.rank_sum):
+            return ""
+        return (
+            f"candidate {name}: {found.count} correct (rank sum {found.rank_sum}) here, "
+            f"{candidate.count} (rank sum {candidate.rank_sum}) by the node's evaluator"
+        )
 
     def check(self, current: Round, schedule: Schedule, sealed: SealedTask, entrant: Entrant) -> bool:
         """Check a candidate as a final vouches for it; False when that has to wait."""

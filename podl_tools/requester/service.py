@@ -185,7 +185,7 @@ class Requester:
             case Check(entrant):
                 return self._phase_two.check(current, schedule, sealed, entrant)
             case Finalise(entrant, skipped):
-                disagreement = self._phase_two.disagreement(entrant)
+                disagreement = self._phase_two.disagreement(current, entrant)
                 if disagreement:
                     self._say(f"podl-verdict-conflict: {disagreement}; nothing is signed", logging.ERROR)
                     return False
