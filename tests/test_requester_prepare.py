@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from podl_tools.dataset import parse_examples
+from podl_tools.drafting import draft_release
 from podl_tools.entry import Entry
 from podl_tools.errors import RejectError
 from podl_tools.files import write_file
@@ -148,11 +149,30 @@ def test_a_slot_is_signed_once(home: Path) -> None:
     log = Schedule()
     log.submit(Entry.parse(bytes.fromhex((home / "task.hex").read_text())), START, lambda _: None)
     signed = SignedEntries(home / "entries", own_key(home))
-    body = replace(TaskShelf(home / "tasks", own_key(home).public).tasks[0].task, first_height=99)
-    first = signed.sign(log, START + 1, body)
-    assert signed.sign(log, START + 2, replace(body, first_height=100)) == first
+    sealed, time = TaskShelf(home / "tasks", own_key(home).public).tasks[0], START + OPTIONS.min_commit
+    body = draft_release(log, sealed, b"\1" * 32, [b"\2" * 32])
+    first = signed.sign(log, time, body)
+    assert signed.sign(log, time + 1, replace(body, listed=(b"\3" * 32,))) == first
     assert SignedEntries(home / "entries", own_key(home)).for_slot(log.last_id) == first
     assert signed.for_slot(b"\7" * 32) is None
+
+
+def test_what_nodes_would_refuse_does_not_take_up_a_slot(home: Path) -> None:
+    log = Schedule()
+    log.submit(Entry.parse(bytes.fromhex((home / "task.hex").read_text())), START, lambda _: None)
+    sealed = TaskShelf(home / "tasks", own_key(home).public).tasks[0]
+    signed = SignedEntries(home / "entries", own_key(home))
+    body = draft_release(log, sealed, b"\1" * 32, [b"\2" * 32])
+    with pytest.raises(RejectError, match="podl-release-time"):
+        signed.sign(log, START, body)
+    assert signed.for_slot(log.last_id) is None
+
+
+def test_further_task_that_the_chain_does_not_allow_is_not_prepared(home: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, first_height=FIRST_HEIGHT + 2, list_size=OPTIONS.list_size + 1)
+    with pytest.raises(RejectError, match="list_size is above the first task's"):
+        further_task(home, write_ingredients(tmp_path), options)
+    assert len(list((home / "tasks").iterdir())) == 1
 
 
 @pytest.mark.parametrize("change", ["damaged", "other slot", "other key"])

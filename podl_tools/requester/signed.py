@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from podl_tools.entry import Body
     from podl_tools.keys import SigningKey
-    from podl_tools.schedule import ScheduleLog
+    from podl_tools.schedule import Schedule
 
 __all__ = ["SignedEntries"]
 
@@ -65,9 +65,11 @@ class SignedEntries:
             raise InputFileError(f"{path} does not hold an entry of ours for its slot")
         return entry
 
-    def sign(self, log: ScheduleLog, time: int, body: Body) -> Entry:
+    def sign(self, log: Schedule, time: int, body: Body) -> Entry:
         """
         Sign the entry that follows the log's last one; return the earlier one when the slot is taken.
+
+        An entry that breaks a rule would take up its slot for good and end the chain: it is never written.
 
         Parameters
         ----------
@@ -78,11 +80,18 @@ class SignedEntries:
         body
             What it says.
 
+        Raises
+        ------
+        RejectError
+            Every node would refuse the entry; the slot is still free.
+
         """
         earlier = self.for_slot(log.last_id)
         if earlier is not None:
             return earlier
         entry = sign_next(log, self._key, time, body)
+        # The block below the first height is the node's business.
+        log.check(entry, time, lambda _: log.first_height - 1)
         write_file(self._path(log.last_id), entry.serialize())
         return entry
 
