@@ -123,6 +123,16 @@ class FakeNode:
         program = task.programs[Recipe.parse(disclosure.recipe).architecture]
         return sha256(program).digest(), disclosure.opening.weights_root, test_root
 
+    def is_asked(self, key: tuple[bytes, ...]) -> bool:
+        """Whether a candidate of the open round or a final has this verdict key."""
+        named = [held.disclosure for held in self.revealed.values()]
+        named += [final.body.disclosure for final in self.schedule.finals]
+        for disclosure in named:
+            release = self.schedule.latest_release(disclosure.opening.height)
+            if release is not None and self.verdict_key(disclosure, release.body.test_root) == key:
+                return True
+        return False
+
     # RPC
 
     def rpc_getpodlinfo(self) -> dict[str, Any]:
@@ -319,6 +329,8 @@ class FakeNode:
     def rpc_submitpodlverdict(self, verdict: dict[str, Any]) -> dict[str, Any]:
         self.reported.append(verdict)
         key = tuple(bytes.fromhex(verdict[name]) for name in ("program", "weights_root", "test_root"))
+        if not self.is_asked(key):
+            return answer(Submission(Status.REFUSED, "podl-verdict-key"))
         measured = Measured(verdict["count"], verdict["rank_sum"])
         held = self.verdicts.setdefault(key, measured)  # type: ignore[arg-type]  # three parts
         if held != measured:

@@ -160,6 +160,18 @@ def test_conflicting_verdict_is_sent_once(world: World, caplog: pytest.LogCaptur
     assert "podl-verdict-conflict" in caplog.text
 
 
+def test_verdict_on_a_decided_round_is_no_error(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = world.fake.call("listpodlcandidates")
+    answers = [jobs, {**jobs, "candidates": [], "jobs": []}]
+    world.fake.rpc_listpodlcandidates = lambda: answers.pop(0)  # type: ignore[method-assign]
+    world.fake.revealed.clear()
+    with caplog.at_level("INFO"):
+        assert world.validator().step() is None
+    (line,) = [record for record in caplog.records if "too late" in record.getMessage()]
+    assert line.levelname == "INFO"
+    assert "refused" not in line.getMessage()
+
+
 def test_restarted_node_gets_the_verdict_again_without_a_second_evaluation(world: World) -> None:
     validator: Validator = world.validator()
     world.fake.is_down = True

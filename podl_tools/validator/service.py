@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from podl_tools.chain.data import Kind, download, obtain_shard
 from podl_tools.chain.verdict import Verdict
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Validator"]
 
 _LOGGER = logging.getLogger(__name__)
+_NOT_ASKED: Final = "podl-verdict-key"
 
 
 class Validator:
@@ -142,7 +143,9 @@ class Validator:
         verdict = Verdict(job_key(job), found.count, found.rank_sum, device, self._name)
         answer = self._node.submit_verdict(verdict)
         self._book.note_answer(job, answer, self._clock())
-        level = logging.ERROR if answer.refused else logging.INFO
+        # The key is the node's own: it forgets it once height or attempt are decided without this candidate.
+        in_vain = answer.reason == _NOT_ASKED
+        level = logging.ERROR if answer.refused and not in_vain else logging.INFO
         _LOGGER.log(
             level,
             "height %d, weights %s: %d of %d correct (claim %d, rank sum %d), measured by %s on %s: %s",
@@ -154,5 +157,5 @@ class Validator:
             found.rank_sum,
             self._name,
             device,
-            answer,
+            "too late, the round is decided" if in_vain else answer,
         )
