@@ -53,6 +53,7 @@ def current(world: World, monkeypatch: pytest.MonkeyPatch) -> Round:
     monkeypatch.setattr(world.clock, "now", OPEN)
     requester = world.requester()
     monkeypatch.setattr(requester, "_listed", lambda *_: HASHES)
+    monkeypatch.setattr(requester, "_first_prev", lambda *_: world.fake.tip)
     requester.step()
     for path in (world.home / "entries").iterdir():
         if path.name != "00" * 32:

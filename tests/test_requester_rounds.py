@@ -130,6 +130,49 @@ def test_restarted_miner_still_reveals(world: World) -> None:
     again.stop()
 
 
+def test_first_list_and_its_block_belong_together(world: World) -> None:
+    requester, miner = world.requester(), world.miner("ann")
+    world.train("ann", miner)
+    world.later(10, miner.step)
+    listing = world.fake.rpc_listpodlcommitments
+
+    def reorganised() -> dict[str, Any]:
+        found = listing()
+        world.fake.tip = b"\7" * 32
+        return found
+
+    world.fake.rpc_listpodlcommitments = reorganised  # type: ignore[method-assign]
+    requester.step()
+    assert not world.fake.schedule.is_revealing
+    world.later(0, miner.step, requester.step)
+    (release,) = world.fake.schedule.releases_for(FIRST_HEIGHT)
+    assert release.body.prev_block == world.fake.tip
+    assert release.body.listed == (miner._jobs[0].block_hash,)
+    miner.stop()
+
+
+def test_no_final_while_the_node_cannot_serve_the_shard(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
+    take = world.fake.rpc_submitpodldata
+
+    def full(kind: str, *rest: Any) -> dict[str, Any]:
+        later = {"status": "later", "reason": "podl-data-full", "detail": "", "complete": False}
+        return later if kind == "shard" else take(kind, *rest)
+
+    shard = world.fake.schedule.latest_release(FIRST_HEIGHT).body.test_root  # type: ignore[union-attr]
+    miners["ann"].step()
+    del world.fake.objects["shard", shard]
+    world.fake.rpc_submitpodldata = full  # type: ignore[method-assign,assignment]
+    world.later(10, requester.step)
+    assert not world.fake.schedule.finals
+    assert caplog.text.count("does not take the opened shard") == 1
+    del world.fake.rpc_submitpodldata
+    requester.step()
+    assert len(world.fake.schedule.finals) == 1
+
+
 def test_next_attempt_when_nobody_reveals(world: World) -> None:
     requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
     world.later(OPTIONS.max_phase - 1, requester.step)

@@ -61,11 +61,17 @@ class PhaseTwo:
         self._reports = reports
         self._candidates: dict[bytes, Candidate] = {}
         self._parsed: dict[bytes, Examples] = {}
+        self._shard_held = False
 
     @property
     def failed(self) -> frozenset[bytes]:
         """Block hashes that failed a check for good."""
         return self._book.failed
+
+    @property
+    def shard_held(self) -> bool:
+        """Whether the node held the opened shard at the last look, and so can serve it."""
+        return self._shard_held
 
     def entrants(self, current: Round, sealed: SealedTask) -> list[Entrant]:
         """
@@ -82,11 +88,12 @@ class PhaseTwo:
         found = self._node.candidates()
         if found.release_id != current.release.id:
             return []  # the node moved on; the next look will show it
+        self._shard_held = found.shard
         if not found.shard:
             shard = sealed.shards[current.release.body.shard_index]
-            _LOGGER.info(
-                "shard %s: %s", shard.root.hex(), upload(self._node, Kind.SHARD, shard.root, shard.data)
-            )
+            answer = upload(self._node, Kind.SHARD, shard.root, shard.data)
+            self._shard_held = answer.held
+            _LOGGER.info("shard %s: %s", shard.root.hex(), answer)
         self._candidates = {candidate.hash: candidate for candidate in found.candidates}
         return [self._book.entrant(candidate, current.release.id) for candidate in found.candidates]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from podl_tools.constants import ZERO_HASH
 from podl_tools.drafting import draft_final, draft_release
 from podl_tools.entry import ReleaseBody
+from podl_tools.header import Header
 from podl_tools.requester.decisions import (
     Check,
     Finalise,
@@ -185,6 +186,9 @@ class Requester:
             case Check(entrant):
                 return self._phase_two.check(current, schedule, sealed, entrant)
             case Finalise(entrant, skipped):
+                if not self._phase_two.shard_held:
+                    self._say("the node does not take the opened shard; nothing is signed", logging.ERROR)
+                    return False
                 disagreement = self._phase_two.disagreement(current, entrant)
                 if disagreement:
                     self._say(f"podl-verdict-conflict: {disagreement}; nothing is signed", logging.ERROR)
@@ -206,16 +210,27 @@ class Requester:
             self._say(
                 f"sealed shards left: {left}; a further task has to come two heights before", logging.WARNING
             )
-        prev = schedule.commit_prev(height) or self._first_prev(schedule)
+        prev = schedule.commit_prev(height) or self._first_prev(schedule, listed)
         if prev is None:
-            self._say(f"the node has no block of height {height - 1} yet")
+            self._say(f"the node's block of height {height - 1} has changed; its commitments are listed anew")
             return False
         return self._sign(schedule, draft_release(schedule, sealed, prev, listed))
 
-    def _first_prev(self, schedule: Schedule) -> bytes | None:
-        """Block below the first height: that of an earlier attempt, else the node's."""
+    def _first_prev(self, schedule: Schedule, listed: tuple[bytes, ...]) -> bytes | None:
+        """
+        Block below the first height: that of an earlier attempt, else the one the listed headers build on.
+
+        Returns
+        -------
+        bytes or None
+            None when the node has another block there by now and has dropped the listed headers.
+
+        """
         earlier = schedule.latest_release(schedule.next_height)
-        return earlier.body.prev_block if earlier is not None else self._node.commitments().prev
+        if earlier is not None:
+            return earlier.body.prev_block
+        pool = self._node.commitments().commitments
+        return next((Header.parse(one.header).prev_block for one in pool if one.hash in listed), None)
 
     def _sign(self, schedule: Schedule, body: Body) -> bool:
         return self._submit(self._signed.sign(schedule, self._time(schedule), body))
