@@ -135,7 +135,8 @@ class PodlFetchTest(PodlTestFramework):
         second.wait_for("getpodlsched")
         weights = self.objects[DATA, weights_root]
         path = list(data_proof(weights, 0))
-        peer.send_without_ping(p2p.data(DATA, weights_root, b"\x01" + weights[1:], path=path))
+        wrong = bytes([weights[0] ^ 1]) + weights[1:]  # never the true one, whatever was trained
+        peer.send_without_ping(p2p.data(DATA, weights_root, wrong, path=path))
         second.wait_for_request(DATA, weights_root)
         assert peer.is_connected
 
