@@ -125,6 +125,12 @@ Bytes AuditKey(const uint256& block, const std::string& auditor)
     return key;
 }
 
+/** Throws dbwrapper_error and fs::filesystem_error. */
+std::unique_ptr<CDBWrapper> OpenDatabase(const fs::path& path, bool memory_only, bool wipe)
+{
+    return std::make_unique<CDBWrapper>(DBParams{.path = path, .cache_bytes = CACHE_BYTES, .memory_only = memory_only, .wipe_data = wipe});
+}
+
 using Handler = std::function<bool(std::span<const unsigned char> key, std::span<const unsigned char> value)>;
 
 /** Call handle for each record whose key begins with prefix; false if it refuses one, whose key then is in bad_key. */
@@ -206,14 +212,17 @@ std::vector<std::pair<uint8_t, Handler>> Loaders(StoredState& state)
 
 } // namespace
 
-Store::Store(std::unique_ptr<CDBWrapper> db) : m_db{std::move(db)} {}
+Store::Store(const fs::path& path, bool memory_only, bool wipe)
+    : m_path{path}, m_memory_only{memory_only}, m_db{OpenDatabase(path, memory_only, wipe)}
+{
+}
+
 Store::~Store() = default;
 
 util::Expected<std::unique_ptr<Store>, std::string> Store::Open(const fs::path& path, bool memory_only, bool wipe)
 {
     try {
-        auto db{std::make_unique<CDBWrapper>(DBParams{.path = path, .cache_bytes = CACHE_BYTES, .memory_only = memory_only, .wipe_data = wipe})};
-        return std::unique_ptr<Store>{new Store{std::move(db)}};
+        return std::unique_ptr<Store>{new Store{path, memory_only, wipe}};
     } catch (const std::exception& e) {
         return util::Unexpected{strprintf("podl-store-open: %s: %s", fs::PathToString(path), e.what())};
     }
@@ -234,12 +243,15 @@ util::Expected<StoredState, std::string> Store::Load() const
 bool Store::Write(const std::function<void(CDBBatch&)>& fill, bool sync)
 {
     try {
+        if (!m_db) m_db = OpenDatabase(m_path, m_memory_only, /*wipe=*/false);
         CDBBatch batch{*m_db};
         fill(batch);
         m_db->WriteBatch(batch, sync);
         return true;
     } catch (const std::exception& e) {
         LogError("PoDL store: %s", e.what());
+        // LevelDB would write on behind the torn record and not find what follows it at the next start. Opening cuts it off.
+        if (!m_memory_only) m_db.reset();
         return false;
     }
 }
@@ -285,6 +297,7 @@ bool Store::WriteAudit(const uint256& block, const Audit& audit)
 
 std::optional<std::vector<Audit>> Store::ReadAudits(const uint256& block) const
 {
+    if (!m_db) return std::nullopt;
     std::vector<Audit> audits;
     const Bytes prefix{AuditKey(block, "")};
     const bool readable{ForEach(*m_db, prefix, [&](auto key, auto value) {

@@ -55,7 +55,7 @@ struct StoredState {
  * Everything but the data objects, in a LevelDB. Not thread-safe.
  *
  * Writers return whether the record is on disk (synced, except commitments and reveals, which peers send again);
- * a failure is logged and must leave the caller's state as it was.
+ * a failure is logged and must leave the caller's state as it was. The next write opens the database anew.
  */
 class Store
 {
@@ -86,9 +86,11 @@ public:
     std::optional<std::vector<Audit>> ReadAudits(const uint256& block) const;
 
 private:
-    std::unique_ptr<CDBWrapper> m_db;
+    const fs::path m_path;
+    const bool m_memory_only;
+    std::unique_ptr<CDBWrapper> m_db; //!< null after a failed write
 
-    explicit Store(std::unique_ptr<CDBWrapper> db);
+    Store(const fs::path& path, bool memory_only, bool wipe);
 
     bool Write(const std::function<void(CDBBatch&)>& fill, bool sync);
     template <typename K, typename V>

@@ -7,6 +7,7 @@
 #include <podl/store.h>
 
 #include <dbwrapper.h>
+#include <test/podl_full_disk.h>
 #include <test/util/setup_common.h>
 #include <util/fs.h>
 
@@ -108,6 +109,25 @@ BOOST_AUTO_TEST_CASE(clearing_and_wiping)
         BOOST_CHECK_EQUAL(store->Load()->entries.size(), 1U);
     }
     BOOST_CHECK(Open(/*wipe=*/true)->Load()->entries.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_follows_a_torn_write_survives)
+{
+    {
+        auto store{Open()};
+        BOOST_REQUIRE(store->WriteEntry(0, Bytes(1000, 1)));
+        {
+            const test::FullDisk full{1500};
+            BOOST_CHECK(!store->WriteEntry(1, Bytes(1000, 2)));
+            BOOST_CHECK(!store->ReadAudits(uint256::ONE));
+        }
+        for (uint32_t i{1}; i < 50; ++i) BOOST_REQUIRE(store->WriteEntry(i, Bytes(1000, static_cast<unsigned char>(i))));
+        BOOST_CHECK(store->ReadAudits(uint256::ONE));
+    }
+    const auto state{Open()->Load()};
+    BOOST_REQUIRE(state);
+    BOOST_REQUIRE_EQUAL(state->entries.size(), 50U);
+    for (uint32_t i{1}; i < 50; ++i) BOOST_REQUIRE(state->entries[i] == Bytes(1000, static_cast<unsigned char>(i)));
 }
 
 BOOST_AUTO_TEST_CASE(audits_by_block)
