@@ -88,7 +88,7 @@ private:
 
     // Everything below runs in the message thread (net.cpp: messages in; net_tick.cpp: what is due).
 
-    void OnHandshake(CNode& node, std::span<const unsigned char> payload);
+    void OnHandshake(CNode& node, std::span<const unsigned char> payload) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     void OnInv(NodeId peer, const InvMessage& message) EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
     void OnGetData(CNode& node, const GetDataMessage& message) EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
     void OnData(NodeId peer, DataMessage&& message) EXCLUSIVE_LOCKS_REQUIRED(NetEventsInterface::g_msgproc_mutex);
@@ -137,6 +137,7 @@ private:
     std::map<NodeId, PeerState> m_peers GUARDED_BY(NetEventsInterface::g_msgproc_mutex);
     bool m_has_first_parent GUARDED_BY(NetEventsInterface::g_msgproc_mutex){false};
     bool m_replan GUARDED_BY(NetEventsInterface::g_msgproc_mutex){true};
+    bool m_advanced GUARDED_BY(NetEventsInterface::g_msgproc_mutex){false}; //!< what could not be judged may be judged now
     Clock::time_point m_next_plan GUARDED_BY(NetEventsInterface::g_msgproc_mutex){};
     Clock::time_point m_next_wanted GUARDED_BY(NetEventsInterface::g_msgproc_mutex){};
 };
@@ -147,7 +148,7 @@ inline bool MayShow(const Net* net, NodeId peer, int32_t version)
     return !CBlockHeader::IsPodlVersion(version) || (net && net->IsPodlPeer(peer));
 }
 
-/** Cut a batch for the low-work sync at its first PoDL header, which that cannot hold. */
+/** Cut a batch for the low-work sync at its first PoDL header, which that cannot hold: the peer's chain ends there. */
 inline void CutPodlHeaders(std::vector<CBlockHeader>& headers)
 {
     headers.erase(std::ranges::find_if(headers, [](const CBlockHeader& header) { return header.IsPodl(); }), headers.end());

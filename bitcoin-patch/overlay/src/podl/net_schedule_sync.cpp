@@ -26,7 +26,7 @@ void ScheduleSync::Orphan(NodeId peer, NodeClock::time_point now)
 
 bool ScheduleSync::IsBusy() const
 {
-    return std::ranges::any_of(m_peers, [](const auto& peer) { return peer.second.bulk && (peer.second.since || peer.second.reading); });
+    return std::ranges::any_of(m_peers, [](const auto& peer) { return peer.second.reading || (peer.second.bulk && peer.second.since); });
 }
 
 bool ScheduleSync::Arrived(NodeId peer)

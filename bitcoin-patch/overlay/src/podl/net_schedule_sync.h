@@ -61,7 +61,7 @@ public:
     /** A page came; Received() follows when it is read. @returns whether it was asked for */
     bool Arrived(NodeId peer);
     void Received(NodeId peer, const Page& page, NodeClock::time_point now);
-    /** Whether a long answer is under way, so that the schedule is about to advance. */
+    /** Whether a page is being read or the next one is under way, so that the schedule is about to advance. */
     bool IsBusy() const;
 
 private:

@@ -116,11 +116,10 @@ void SmallFetcher::Judged(NodeId peer, const ObjectRef& object, Outcome outcome)
         DropSource(it, peer);
         return;
     case Outcome::LATER:
-        if (++item.retries > MAX_RETRIES) {
-            Erase(it);
-        } else if (item.asked == -1) {
-            item.parked = true;
-        }
+        // Copies that nobody asked for must not use up the tries.
+        if (item.asked != -1 || item.parked) return;
+        item.parked = ++item.retries <= MAX_RETRIES;
+        if (!item.parked) Erase(it);
         return;
     } // no default case, so the compiler can warn about missing cases
 }

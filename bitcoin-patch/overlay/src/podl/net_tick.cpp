@@ -85,7 +85,7 @@ void Net::ReadNotes()
     if (advanced) {
         // A release may have opened what was held back until now.
         for (const ObjectRef& object : m_server.Inventory()) AnnounceToAll(object);
-        m_small.Retry();
+        m_advanced = true;
     }
     if (notes.changed) m_next_wanted = {};
     if (notes.changed || !notes.gone.empty()) m_replan = true;
@@ -137,6 +137,11 @@ void Net::Plan()
     const auto node_now{NodeClock::now()};
     if (CanReadSchedule()) {
         for (const auto& question : m_schedule.Next(node_now)) m_peers.at(question.peer).m_questions.push_back(question);
+    }
+    // Each try counts, so a long schedule must not use them up entry by entry.
+    if (m_advanced && !m_schedule.IsBusy()) {
+        m_advanced = false;
+        m_small.Retry();
     }
     for (const auto& request : m_small.Next(node_now, [this](const ObjectRef& object) { return Have(object); })) {
         m_peers.at(request.peer).m_requests.push_back(request);

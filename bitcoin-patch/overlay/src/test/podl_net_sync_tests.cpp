@@ -119,6 +119,25 @@ BOOST_AUTO_TEST_CASE(small_later)
     BOOST_CHECK_EQUAL(m_small.Size(), 0U);
 }
 
+BOOST_AUTO_TEST_CASE(small_later_unasked)
+{
+    const ObjectRef object{Object(ObjectType::REVEAL)};
+    m_small.Announced(1, object);
+    const auto push{[&] {
+        for (int i{0}; i < 2 * SmallFetcher::MAX_RETRIES; ++i) {
+            BOOST_CHECK(m_small.Received(2, object));
+            m_small.Judged(2, object, Outcome::LATER);
+        }
+    }};
+    BOOST_CHECK(NextSmall() == (std::vector<FetchRequest>{{1, object}}));
+    push(); // while the announcer is asked
+    BOOST_CHECK(m_small.Received(1, object));
+    m_small.Judged(1, object, Outcome::LATER);
+    push(); // while the schedule is waited for
+    m_small.Retry();
+    BOOST_CHECK(NextSmall() == (std::vector<FetchRequest>{{1, object}}));
+}
+
 BOOST_AUTO_TEST_CASE(small_held_already)
 {
     const ObjectRef object{Object(ObjectType::COMMITMENT)};
@@ -163,6 +182,19 @@ BOOST_AUTO_TEST_CASE(schedule_pages)
     BOOST_CHECK(!m_sync.Arrived(1)); // one answer per question
     BOOST_CHECK(NextQuestions() == (std::vector<NodeId>{1}));
     BOOST_CHECK(m_sync.IsBusy());
+
+    // While a page is read the schedule moves, whichever page it is.
+    m_sync.Connected(4);
+    BOOST_CHECK(NextQuestions() == (std::vector<NodeId>{4}));
+    m_sync.Disconnected(1);
+    BOOST_CHECK(!m_sync.IsBusy());
+    BOOST_CHECK(m_sync.Arrived(4));
+    BOOST_CHECK(m_sync.IsBusy());
+    m_sync.Disconnected(4);
+    m_sync.Connected(1);
+    BOOST_CHECK(NextQuestions() == (std::vector<NodeId>{1}));
+    Read(1, true, 10, 0);
+    BOOST_CHECK(NextQuestions() == (std::vector<NodeId>{1}));
 
     // The same page of the other peer is old by now: it is not asked further while the first one goes on.
     Read(2, true, 0, 10);
