@@ -139,6 +139,12 @@ class PodlHeadersTest(PodlTestFramework):
         plain = self.mine_headers(MAX_HEADERS)
         with self.node.assert_debug_log(["Initial headers sync started with peer="]):
             peer.send_and_ping(headers_message(plain))
+        assert self.node.getpeerinfo()[0]["presynced_headers"] > 0
+        # The chain goes on with a PoDL header: nothing is left of the batch, and that sync is over.
+        peer.send_and_ping(headers_message([self.podl_header_on(plain[-1])]))
+        assert_equal(self.node.getpeerinfo()[0]["presynced_headers"], -1)
+        with self.node.assert_debug_log(["Initial headers sync started with peer="]):
+            peer.send_and_ping(headers_message(plain))
         last = self.mine_headers(1, plain[-1])[0]
         with self.node.assert_debug_log(["Initial headers sync aborted with peer="]):
             peer.send_and_ping(headers_message([last, self.podl_header_on(last)]))
