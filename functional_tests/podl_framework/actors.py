@@ -6,11 +6,12 @@ import hashlib
 import time
 from dataclasses import dataclass, replace
 
+from test_framework.authproxy import JSONRPCException
 from test_framework.test_node import TestNode
 
 from podl_framework.toy import PROGRAMS, SHARD_SIZE, make_examples
 from podl_tools.block import make_block
-from podl_tools.chain.answers import Submission
+from podl_tools.chain.answers import Job, Submission
 from podl_tools.chain.data import Kind, upload
 from podl_tools.chain.node import Node
 from podl_tools.chain.template import Template, draft_block
@@ -269,6 +270,11 @@ def evaluate(requester: Requester, weights: bytes, program: Program, release: En
     return measure(program, weights, examples, BACKEND)
 
 
+def _is_over(rpc: Node, job: Job) -> bool:
+    """Whether a final or a verdict from elsewhere has ended a job since it was read."""
+    return job not in rpc.candidates().jobs
+
+
 def judge(node: TestNode, requester: Requester, *, name: str = "scripted", limit: int = 100) -> int:
     """Do the node's evaluation jobs until it has none; return how many were done."""
     rpc = client(node)
@@ -281,11 +287,18 @@ def judge(node: TestNode, requester: Requester, *, name: str = "scripted", limit
         release = next(
             e for e in requester.log.entries if getattr(e.body, "test_root", None) == job.test_root
         )
-        weights = node.getpodldata("weights", job.weights_root.hex())
+        try:
+            weights = node.getpodldata("weights", job.weights_root.hex())
+        except JSONRPCException:
+            if _is_over(rpc, job):
+                continue
+            raise
         found = evaluate(requester, bytes.fromhex(weights["hex"]), Program.parse(job.program), release)
         key = verdict_key(job.arithmetic, job.program, job.weights_root, job.test_root)
         answer = rpc.submit_verdict(Verdict(key, found.count, found.rank_sum, "NumPy on CPU", name))
         if answer.status != "accepted":
+            if _is_over(rpc, job):
+                continue
             raise AssertionError(f"verdict: {answer}")
         done += 1
         node.syncpodl()
