@@ -57,6 +57,7 @@ const std::vector<uint256>* Server::Leaves(ObjectKind kind, const uint256& root,
 
 std::optional<Chunk> Server::ReadBody(const uint256& hash, uint32_t chunk)
 {
+    if (chunk >= ChunkCount(MAX_BLOCK_SERIALIZED_SIZE)) return std::nullopt;
     if (m_body.first != hash) {
         auto bytes{m_manager.ReadObject(ObjectKind::BODY, hash, 0, MAX_BLOCK_SERIALIZED_SIZE)};
         if (!bytes) return std::nullopt;
@@ -90,7 +91,9 @@ DataMessage Server::Answer(NodeId peer, const GetDataMessage& request, bool bulk
     } else {
         answer.content = object.type == ObjectType::BODY ? ReadBody(object.id, chunk) : ReadData(object.id, chunk);
     }
-    if (answer.content) Served(peer, object, chunk);
+    // Reading a block costs, even when it has no such chunk.
+    const bool read{object.type == ObjectType::BODY && chunk < ChunkCount(MAX_BLOCK_SERIALIZED_SIZE) && m_body.first == object.id};
+    if (answer.content || read) Served(peer, object, chunk);
     return answer;
 }
 
