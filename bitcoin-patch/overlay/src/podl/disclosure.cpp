@@ -26,7 +26,7 @@ Result<CBlockHeader> ParseCommitment(std::span<const unsigned char> bytes)
 
 bool MeetsStamp(const uint256& block_hash, uint8_t stamp_bits)
 {
-    return stamp_bits == 0 || UintToArith256(block_hash) >> (256 - stamp_bits) == 0;
+    return stamp_bits == 0 || (UintToArith256(block_hash) >> (256 - stamp_bits)) == 0;
 }
 
 uint256 Disclosure::PayoutHash() const
