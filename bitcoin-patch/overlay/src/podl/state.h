@@ -190,6 +190,7 @@ private:
     std::set<ObjectId> m_archive;                 //!< objects of finals that are not held
     std::map<uint256, std::string> m_faults;      //!< block hash or release id
     std::vector<AlarmView> m_alarms;
+    size_t m_alarms_written{0};                   //!< how many of them are on disk
     std::optional<Freeze> m_freeze;
     std::optional<size_t> m_void; //!< lowest void final
     bool m_resyncing{false};
@@ -209,11 +210,14 @@ private:
     Submission Judge(const Entry& entry, int64_t now, std::optional<int> prev_height, Events& events);
     Submission RefuseEntry(const Entry& entry, const Reject& reject, int64_t now, Events& events);
     void KeepOrphan(const Entry& entry);
-    void AddEquivocation(const Equivocation& found, int64_t now);
+    /** @returns false if a freeze could not be recorded, and nothing has changed */
+    bool AddEquivocation(const Equivocation& found, int64_t now);
     void AfterEntry(const Entry& entry, int64_t now);
     void ReportSuboptimal(const Entry& entry, const Final& final, int64_t now);
     void AddAlarm(const std::string& reason, const std::string& detail, const std::vector<std::string>& ids, int64_t now);
     std::optional<std::string> VoidReason(const FinalRecord& final) const;
+    /** Look at all finals. */
+    void FindVoid();
     /** Look again at the finals that this id belongs to. */
     void UpdateVoid(const uint256& id, int64_t now);
     std::optional<uint32_t> FrozenHeight() const;

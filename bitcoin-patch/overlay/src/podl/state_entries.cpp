@@ -69,7 +69,7 @@ Submission State::RefuseEntry(const Entry& entry, const Reject& reject, int64_t 
 {
     if (reject.cls == FailureClass::EVIDENCE) {
         if (const auto found{m_schedule.FindConflict(entry)}) {
-            AddEquivocation(*found, now);
+            if (!AddEquivocation(*found, now)) return StoreFailure();
         } else {
             AddAlarm(reject.reason, reject.detail, {HexStr(entry.id)}, now);
         }
@@ -98,13 +98,17 @@ std::vector<Entry> State::TakeOrphans()
     return taken;
 }
 
-void State::AddEquivocation(const Equivocation& found, int64_t now)
+bool State::AddEquivocation(const Equivocation& found, int64_t now)
 {
     const bool freezes{!m_freeze && found.finals_behind < FINAL_DEPTH};
     const Freeze freeze{found.slot, found.accepted, found.other};
-    if (freezes && m_store->WriteFreeze(freeze)) m_freeze = freeze;
+    if (freezes) {
+        if (!m_store->WriteFreeze(freeze)) return false;
+        m_freeze = freeze;
+    }
     const auto detail{strprintf("slot %u, %u finals behind it", found.slot, found.finals_behind)};
     AddAlarm("podl-entry-equivocation", detail, {HexStr(found.accepted), HexStr(found.other)}, now);
+    return true;
 }
 
 std::optional<uint32_t> State::FrozenHeight() const
@@ -152,10 +156,9 @@ void State::AddAlarm(const std::string& reason, const std::string& detail, const
     if (std::ranges::any_of(m_alarms, same)) return;
     LogWarning("PoDL alarm: %s: %s", reason, detail);
     if (m_alarms.size() >= MAX_ALARMS) return;
-    const AlarmView alarm{reason, detail, now, ids};
-    // What cannot be written is shown at least until the node stops.
-    (void)m_store->WriteAlarm(m_alarms.size(), alarm);
-    m_alarms.push_back(alarm);
+    m_alarms.push_back({reason, detail, now, ids});
+    // What cannot be written is shown at least until the node stops, and written with the next one: a hole would be damage.
+    while (m_alarms_written < m_alarms.size() && m_store->WriteAlarm(m_alarms_written, m_alarms[m_alarms_written])) ++m_alarms_written;
 }
 
 std::optional<std::string> State::VoidReason(const FinalRecord& final) const
@@ -165,6 +168,12 @@ std::optional<std::string> State::VoidReason(const FinalRecord& final) const
     const auto measured{m_verdicts.Trusted(final.key)};
     if (measured && measured->count != final.claim) return "podl-claim-mismatch";
     return std::nullopt;
+}
+
+void State::FindVoid()
+{
+    const auto found{std::ranges::find_if(m_finals, [&](const auto& final) { return VoidReason(final).has_value(); })};
+    m_void = found == m_finals.end() ? std::nullopt : std::optional<size_t>(found - m_finals.begin());
 }
 
 void State::UpdateVoid(const uint256& id, int64_t now)

@@ -46,13 +46,12 @@ std::optional<std::string> State::Replay(StoredState stored, const Bytes& task, 
     m_verdicts = Verdicts{std::move(stored.verdicts), std::move(stored.conflicts)};
     m_faults = std::move(stored.faults);
     m_alarms = std::move(stored.alarms);
+    m_alarms_written = m_alarms.size();
     m_freeze = stored.freeze;
     m_resyncing = stored.resyncing;
     if (const auto problem{ReplayLog(std::move(stored.entries), task)}) return problem;
     if (m_freeze && m_freeze->slot >= m_schedule.Size()) return "podl-store-corrupt: the frozen slot is not in the schedule";
-    for (size_t i{0}; i < m_finals.size() && !m_void; ++i) {
-        if (VoidReason(m_finals[i])) m_void = i;
-    }
+    FindVoid();
     ReplayCommitments(stored.commitments);
     ReplayReveals(stored.reveals);
     if (!m_schedule.InReveal()) DropLosers();

@@ -5,6 +5,7 @@
 #include <chain.h>
 #include <primitives/block.h>
 #include <primitives/transaction.h>
+#include <test/podl_full_disk.h>
 #include <test/podl_world.h>
 #include <util/strencodings.h>
 
@@ -182,6 +183,59 @@ BOOST_AUTO_TEST_CASE(conflicting_verdicts_hold_the_block)
     m_manager->Start();
     m_manager->SyncQueue();
     BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::DATA);
+}
+
+BOOST_AUTO_TEST_CASE(conflicting_verdicts_prove_nothing)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    AddData(m_mined);
+    BOOST_CHECK_EQUAL(Verdict(51).reason, "");
+    BOOST_CHECK(m_manager->Info().frozen);
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "podl-verdict-conflict");
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        BOOST_CHECK(Alarms() == Names({"podl-claim-mismatch", "podl-verdict-conflict"}));
+        BOOST_CHECK(!m_manager->Info().frozen && m_manager->Info().evaluated == 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(full_disk)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    AddData(m_mined);
+    const auto last{m_log.back()};
+    const auto twin{Seal(last.time + 1, last.body, last.prev)};
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
+    {
+        const test::FullDisk full{1};
+        const auto evidence{Submit(twin)};
+        BOOST_CHECK(evidence.status == SubmitStatus::LATER && evidence.reason == "podl-store-error");
+        BOOST_CHECK(!m_manager->Info().frozen);
+        BOOST_CHECK_EQUAL(Verdict(51).reason, "podl-store-error");
+        BOOST_CHECK(Alarms().empty());
+    }
+    BOOST_CHECK_EQUAL(Submit(twin).reason, "podl-entry-equivocation");
+    BOOST_CHECK_EQUAL(Verdict(51).reason, "podl-verdict-conflict");
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        BOOST_CHECK(Alarms() == Names({"podl-entry-equivocation", "podl-verdict-conflict"}));
+        BOOST_CHECK(m_manager->Info().frozen);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(alarm_that_could_not_be_written)
+{
+    const auto nonsense{[&](uint32_t claim) { return Seal(Time(), MakeFinal(FIRST_HEIGHT, 0, m_mined, claim).body, m_release.id); }};
+    const auto first{nonsense(SAMPLES + 1)}, second{nonsense(SAMPLES + 2)};
+    {
+        const test::FullDisk full{1};
+        BOOST_CHECK_EQUAL(Submit(first).reason, "podl-final-invalid");
+    }
+    BOOST_CHECK_EQUAL(Submit(second).reason, "podl-final-invalid");
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        BOOST_CHECK(Alarms() == Names({"podl-final-invalid", "podl-final-invalid"}));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(coinbase_that_pays_another)
