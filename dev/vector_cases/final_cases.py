@@ -206,6 +206,8 @@ def _reveals() -> Scenario:
     stampless = _without_stamp(play)
     early = Reveal.sign(MINER, good, named("release"), 50)
     play.offer_reveal("podl-reveal-release", "for an unknown release", early)
+    ordinary = Reveal.sign(MINER, broken[0][2], named("release"), 50)
+    play.offer_reveal("podl-commit-version", "version 4, for an unknown release", ordinary)
     task = Reveal.sign(MINER, good, play.schedule.chain_id, 50)
     play.offer_reveal("podl-reveal-release", "for an entry that is no release", task)
     play.release([good, stampless, *(row for _, _, row in broken)])

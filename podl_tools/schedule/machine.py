@@ -193,6 +193,9 @@ class Schedule(ScheduleLog):
             `podl-commit-time`. DATA: `podl-commit-version`, `podl-commit-stamp`, the disclosure's rules.
 
         """
+        header = reveal.disclosure.header
+        if not header.is_podl:
+            raise RejectError("podl-commit-version", f"version {header.version:#x}")
         index = self.find(reveal.release_id)
         if index is None or not isinstance(self.entries[index].body, ReleaseBody):
             raise RejectError(
@@ -201,9 +204,6 @@ class Schedule(ScheduleLog):
         current = Round.current(self)
         if current is None or current.release.id != reveal.release_id:
             raise RejectError("podl-late-reveal", "the release's attempt is over", failure=FailureClass.LATER)
-        header = reveal.disclosure.header
-        if not header.is_podl:
-            raise RejectError("podl-commit-version", f"version {header.version:#x}")
         check_listed(current, header)
         if not header.meets_stamp(current.task.body.stamp_bits):
             raise RejectError("podl-commit-stamp", "the header lacks the stamp")
