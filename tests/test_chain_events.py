@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +80,24 @@ def test_wait_ends_at_a_notification(wakeup: Wakeup) -> None:
         source.close()
         publisher.close()
         context.term()
+
+
+def test_flood_of_anything_ends(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = EventSource("tcp://127.0.0.1:1", wakeup)
+    received = []
+
+    def flood(*_: object) -> list[bytes]:
+        received.append(1)
+        if len(received) > 5000:
+            raise zmq.Again
+        return [b"podljunk"]
+
+    socket = source._socket
+    monkeypatch.setattr(source, "_socket", SimpleNamespace(recv_multipart=flood))
+    assert source.wait_for_change(0) == Change()
+    assert len(received) <= 1000
+    monkeypatch.setattr(source, "_socket", socket)
+    source.close()
 
 
 def test_wait_without_address_is_a_timeout_or_a_wake_up(wakeup: Wakeup) -> None:

@@ -129,9 +129,11 @@ class EventSource:
         return self._drain()
 
     def _drain(self) -> Change:
+        if self._socket is None:
+            return Change()
         events: list[Event] = []
         gap = False
-        while self._socket is not None and len(events) < _MAX_DRAIN:
+        for _ in range(_MAX_DRAIN):
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
