@@ -99,6 +99,18 @@ def test_call_sends_method_parameters_and_login() -> None:
     assert seen == [("getpodlinfo", [1, "two"], "Basic " + base64.b64encode(b"user:pass:word").decode())]
 
 
+def test_login_is_sent_as_utf8_like_the_nodes_own_files() -> None:
+    seen = []
+
+    def answer(_: dict[str, Any], authorization: str) -> tuple[int, bytes]:
+        seen.append(base64.b64decode(authorization.removeprefix("Basic ")).decode())
+        return 200, b'{"result": 1}'
+
+    with node_answering(answer) as url:
+        HttpTransport(url, Login(None, "zoë", "5 €"), 5).call("uptime")
+    assert seen == ["zoë:5 €"]
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -167,10 +179,11 @@ def test_new_cookie_after_a_restart(tmp_path: Path) -> None:
         wanted[0] = "new"
         cookie.write_text("__cookie__:new")
         assert transport.call("uptime") == 1
-        cookie.write_text("nonsense")
         wanted[0] = "newer"
-        with pytest.raises(NodeLoginError, match="no user and password"):
-            transport.call("uptime")
+        for nonsense in (b"nonsense", b"\xff:\xfe"):
+            cookie.write_bytes(nonsense)
+            with pytest.raises(NodeLoginError, match="no user and password"):
+                transport.call("uptime")
 
 
 def test_info() -> None:

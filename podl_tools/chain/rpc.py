@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from podl_tools.tool_errors import (
     DataMissingError,
@@ -81,6 +82,8 @@ class Login:
             ) from None
         except OSError as error:
             raise NodeLoginError(f"the node's cookie file {self.cookie_file}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            text = ""
         user, separator, password = text.strip().partition(":")
         if not separator:
             raise NodeLoginError(f"the node's cookie file {self.cookie_file} holds no user and password")
@@ -137,7 +140,8 @@ class HttpTransport:
         if session is None:
             session = requests.Session()
             session.trust_env = False  # never send the cookie through a proxy
-            session.auth = self._login.credentials()
+            user, password = self._login.credentials()
+            session.auth = HTTPBasicAuth(user.encode(), password.encode())  # text would be sent as Latin-1
             self._local.session = session
         return session
 
@@ -178,7 +182,7 @@ def _result(method: str, response: requests.Response) -> Any:
     if response.status_code == _UNAUTHORIZED:
         raise NodeLoginError("the node refused user and password, or the cookie file is not its own")
     if response.status_code == _FORBIDDEN:
-        raise NodeLoginError(f"the node does not allow this user to call {method}")
+        raise NodeLoginError(f"the node does not allow this user or this address to call {method}")
     if response.status_code == _BUSY:
         raise NodeUnreachableError("the node's queue of RPC work is full")
     try:
