@@ -221,6 +221,22 @@ def test_outcomes_survive_but_missing_bytes_are_asked_for_again(tmp_path: Path) 
     assert book.failed == {b"\1" * 32}
 
 
+def test_outcomes_of_decided_heights_are_forgotten(tmp_path: Path) -> None:
+    book = CheckBook(tmp_path / "checked.json", lambda: 0.0)
+    for number in range(9):
+        book.note_outcome(bytes([number]) * 32, Outcome.MISMATCH)
+    book.keep_only([b"\7" * 32], b"")
+    book.note_outcome(b"\x09" * 32, Outcome.INVALID)
+    assert CheckBook(tmp_path / "checked.json", lambda: 0.0).failed == {b"\7" * 32, b"\x09" * 32}
+
+
+@pytest.mark.parametrize("data", ["no json", "[]", '{"zz": "good"}', '{"00": "fine"}'])
+def test_damaged_outcomes_are_named(tmp_path: Path, data: str) -> None:
+    (tmp_path / "checked.json").write_text(data)
+    with pytest.raises(InputFileError, match=r"checked\.json"):
+        CheckBook(tmp_path / "checked.json", lambda: 0.0)
+
+
 def arguments(tmp_path: Path, **changes: str) -> list[str]:
     ingredients = write_ingredients(tmp_path)
     settings = {

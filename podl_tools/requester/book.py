@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from podl_tools.files import read_json, write_json
 from podl_tools.requester.entrants import Entrant, Outcome
+from podl_tools.tool_errors import InputFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from podl_tools.chain.answers import Candidate
@@ -32,6 +33,11 @@ class CheckBook:
     clock
         Steady clock in seconds.
 
+    Raises
+    ------
+    InputFileError
+        The file is damaged.
+
     """
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
@@ -41,8 +47,7 @@ class CheckBook:
         self._passing: dict[bytes, float] = {}
         self._measured: dict[tuple[bytes, bytes], Measured] = {}
         if path.exists():
-            found = read_json(path)
-            self._outcomes = {bytes.fromhex(name): Outcome(value) for name, value in found.items()}
+            self._outcomes = _read(path)
 
     @property
     def failed(self) -> frozenset[bytes]:
@@ -56,6 +61,12 @@ class CheckBook:
             write_json(self._path, {name.hex(): found.value for name, found in self._outcomes.items()})
         else:
             self._passing[block_hash] = self._clock() + _RETRY_SECONDS
+
+    def keep_only(self, kept: Collection[bytes], release_id: bytes) -> None:
+        """Forget other block hashes than those kept, and measurements on other shards than the release's."""
+        self._outcomes = {name: found for name, found in self._outcomes.items() if name in kept}
+        self._passing = {name: until for name, until in self._passing.items() if name in kept}
+        self._measured = {key: found for key, found in self._measured.items() if key[1] == release_id}
 
     def note_measured(self, weights_root: bytes, release_id: bytes, found: Measured) -> None:
         """Note a measurement on the shard of a release."""
@@ -77,3 +88,10 @@ class CheckBook:
             measured=self._measured.get((candidate.weights_root, release_id)),
             outcome=outcome,
         )
+
+
+def _read(path: Path) -> dict[bytes, Outcome]:
+    try:
+        return {bytes.fromhex(name): Outcome(value) for name, value in read_json(path).items()}
+    except ValueError:
+        raise InputFileError(f"{path}: damaged; without it candidates are checked anew") from None

@@ -94,6 +94,7 @@ class PhaseTwo:
             answer = upload(self._node, Kind.SHARD, shard.root, shard.data)
             self._shard_held = answer.held
             _LOGGER.info("shard %s: %s", shard.root.hex(), answer)
+        self._book.keep_only(current.log.listed_for(current.height), current.release.id)
         self._candidates = {candidate.hash: candidate for candidate in found.candidates}
         return [self._book.entrant(candidate, current.release.id) for candidate in found.candidates]
 

@@ -160,7 +160,7 @@ class Requester:
 
     def _listed(self, schedule: Schedule, now: int) -> tuple[bytes, ...]:
         height = schedule.next_height
-        earlier = {name for release in schedule.releases_for(height) for name in release.body.listed}
+        earlier = schedule.listed_for(height)
         pool = self._node.commitments()
         size = schedule.task_for(height).body.list_size
         return choose_list(pool.commitments, sorted(earlier), self._phase_two.failed, now, size)

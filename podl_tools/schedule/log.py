@@ -128,6 +128,10 @@ class ScheduleLog:
         """Releases of `height` by attempt."""
         return self._releases.get(height, [])
 
+    def listed_for(self, height: int) -> set[bytes]:
+        """Block hashes that any attempt at `height` lists."""
+        return {name for release in self.releases_for(height) for name in release.body.listed}
+
     def latest_release(self, height: int) -> Placed[ReleaseBody] | None:
         """Release of the latest attempt at `height`."""
         releases = self._releases.get(height)
