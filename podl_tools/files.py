@@ -45,6 +45,11 @@ def write_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     mode
         Permission bits from the first moment on.
 
+    Raises
+    ------
+    OSError
+        It cannot be written; what was there before still is.
+
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -54,6 +59,9 @@ def write_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(path.parent)

@@ -119,11 +119,17 @@ def run_service(body: Callable[[Wakeup], None]) -> int:
     except StoppedError:
         return 0
     except PodlError as error:
-        sys.stderr.write(f"Error: {' '.join(str(error).split())}\n")
-        return error.exit_code if isinstance(error, ToolError) else EXIT_UNEXPECTED
+        return _explain(str(error), error.exit_code if isinstance(error, ToolError) else EXIT_UNEXPECTED)
+    except OSError as error:  # a full disk, a log file that cannot be opened
+        return _explain(f"{error.filename or 'input or output'}: {error.strerror or error}", EXIT_UNEXPECTED)
     finally:
         wakeup.close()
     return 0
+
+
+def _explain(text: str, code: int) -> int:
+    sys.stderr.write(f"Error: {' '.join(text.split())}\n")
+    return code
 
 
 class Repeater:

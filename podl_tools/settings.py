@@ -103,14 +103,17 @@ class ServiceCommand(click.Command):
 
     def _parse_file(self, path: Path) -> dict[str, Any]:
         parser = configparser.ConfigParser(
-            interpolation=None, inline_comment_prefixes=("#",), delimiters=("=",)
+            interpolation=None,
+            inline_comment_prefixes=("#",),
+            delimiters=("=",),
+            default_section="",  # else [DEFAULT] would be taken
         )
         try:
             parser.read_string(f"[{_SECTION}]\n{path.read_text(encoding='utf-8')}", source=str(path))
         except OSError as error:
             raise click.UsageError(f"configuration file {path}: {error.strerror}") from None
         except (configparser.Error, UnicodeDecodeError) as error:
-            raise click.UsageError(f"configuration file {path}: {' '.join(str(error).split())}") from None
+            raise click.UsageError(f"configuration file {path}: {_parse_problem(error)}") from None
         if parser.sections() != [_SECTION]:
             raise click.UsageError(f"configuration file {path}: sections are not used")
         several = {parameter.name for parameter in self.params if getattr(parameter, "multiple", False)}
@@ -120,6 +123,18 @@ class ServiceCommand(click.Command):
                 raise click.UsageError(f"configuration file {path}: unknown setting {name!r}")
             values[name] = value.split() if name in several else value
         return values
+
+
+def _parse_problem(error: configparser.Error | UnicodeDecodeError) -> str:
+    """Where it is and what; never the line itself, for it may hold a password."""
+    match error:
+        case configparser.ParsingError():
+            return f"line {error.errors[0][0] - 1} is not `name = value`"  # less the section we put before
+        case configparser.DuplicateOptionError():
+            return f"{error.option!r} is set twice"
+        case UnicodeDecodeError():
+            return "not UTF-8"
+    return "sections are not used"
 
 
 def _double_dash(argument: str) -> str:
