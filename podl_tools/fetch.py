@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import requests
+import urllib3
 
 from podl_tools.files import PUBLIC, make_directory, write_file
 from podl_tools.merkle import data_root
 from podl_tools.tool_errors import SettingsError, TransferError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Fetcher", "check_mirror"]
@@ -27,6 +29,8 @@ __all__ = ["Fetcher", "check_mirror"]
 _LOGGER = logging.getLogger(__name__)
 _PIECE: Final = 1 << 16
 _TIMEOUT: Final = (5.0, 30.0)  # connect, and between two pieces
+_PATIENCE: Final = 30.0  # seconds before a mirror's pace is looked at
+_SLOWEST: Final = 4096  # bytes per second that a mirror has to give on average
 _MAX_BREAKS: Final = 5  # transfers without a new byte before the next mirror is asked
 _KEPT: Final = 32  # objects in the cache
 _OK: Final = 200
@@ -60,6 +64,22 @@ class _MirrorError(Exception):
     """A mirror cannot help; the text says why."""
 
 
+class _Pace:
+    """Notices a mirror that gives bytes too slowly ever to end, over all connections to it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._received = 0
+
+    def note(self, size: int) -> None:
+        """Count bytes that have arrived; raises when they are too few for the time."""
+        self._received += size
+        seconds = self._clock() - self._began
+        if seconds > _PATIENCE and self._received < _SLOWEST * seconds:
+            raise _MirrorError(f"it sent {self._received} bytes in {seconds:.0f} s, which is too slow")
+
+
 @dataclass(frozen=True)
 class _Wanted:
     root: bytes
@@ -77,13 +97,25 @@ class Fetcher:
         Cache, made when missing; one file per root.
     mirrors
         Base addresses, asked in this order.
+    on_piece
+        Called whenever bytes have arrived; an exception it raises ends the transfer.
+    clock
+        Steady clock in seconds.
 
     """
 
-    def __init__(self, directory: Path, mirrors: Sequence[str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        mirrors: Sequence[str],
+        on_piece: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         make_directory(directory)
         self._directory = directory
         self._mirrors = tuple(check_mirror(url) for url in mirrors)
+        self._on_piece = on_piece
+        self._clock = clock
         self._session = requests.Session()
         # No proxy and no .netrc: the addresses in the settings are the whole story.
         self._session.trust_env = False
@@ -171,7 +203,7 @@ class Fetcher:
         return data
 
     def _transfer(self, mirror: str, wanted: _Wanted, partial: Path) -> None:
-        breaks = 0
+        breaks, pace = 0, _Pace(self._clock)
         while True:
             start = partial.stat().st_size if partial.exists() else 0
             if start > wanted.size:
@@ -180,14 +212,15 @@ class Fetcher:
             if start == wanted.size:
                 return
             try:
-                self._request(mirror, wanted, partial, start)
+                self._request(mirror, wanted, partial, start, pace)
             except requests.RequestException as error:
                 grown = partial.exists() and partial.stat().st_size > start
                 breaks = 0 if grown else breaks + 1
-                if breaks >= _MAX_BREAKS or (isinstance(error, requests.ConnectionError) and not grown):
+                absent = isinstance(error, (requests.ConnectionError, requests.Timeout))
+                if breaks >= _MAX_BREAKS or (absent and not grown):
                     raise _MirrorError(f"the transfer broke off ({type(error).__name__})") from error
 
-    def _request(self, mirror: str, wanted: _Wanted, partial: Path, start: int) -> None:
+    def _request(self, mirror: str, wanted: _Wanted, partial: Path, start: int, pace: _Pace) -> None:
         headers = {"Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
@@ -199,7 +232,9 @@ class Fetcher:
             with partial.open("ab") as file:
                 file.truncate(begin)
                 done = begin
-                for piece in response.iter_content(_PIECE):
+                for piece in _pieces(response):
+                    self._on_piece()
+                    pace.note(len(piece))
                     done += len(piece)
                     if done > wanted.size:
                         raise _MirrorError(f"it sends more than the {wanted.size} bytes expected")
@@ -208,6 +243,25 @@ class Fetcher:
                         wanted.progress(done, wanted.size)
             if done < wanted.size:
                 raise requests.exceptions.ChunkedEncodingError("short transfer")
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """
+    Give what arrives as it arrives; `iter_content` waits for whole pieces, however slowly they come.
+
+    Raises
+    ------
+    requests.RequestException
+        As `iter_content` does.
+
+    """
+    try:
+        while piece := response.raw.read1(_PIECE, decode_content=False):
+            yield piece
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ConnectionError(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
 
 
 def _checked_start(response: requests.Response, size: int, start: int) -> int:

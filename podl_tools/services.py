@@ -62,6 +62,19 @@ class Wakeup:
         self._stopped = True
         self.wake()
 
+    def check(self, *_: object) -> None:
+        """
+        Do nothing unless the program is asked to end; for long work to call again and again.
+
+        Raises
+        ------
+        StoppedError
+            It is.
+
+        """
+        if self._stopped:
+            raise StoppedError("stopped")
+
     def drain(self) -> None:
         """Forget wake-ups that have been noticed."""
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import re
 import socket
 import threading
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from podl_tools.fetch import Fetcher, check_mirror
 from podl_tools.merkle import data_root
+from podl_tools.services import StoppedError, Wakeup
 from podl_tools.store import PublicObjects, parse_range, serve
 from podl_tools.tool_errors import PortInUseError, SettingsError, TransferError
 
@@ -226,6 +230,50 @@ def test_answers_that_cannot_be_the_object(tmp_path: Path, answer: bytes) -> Non
         Fetcher(tmp_path, [url]).fetch(ROOT, len(DATA))
     assert caught.value.reason == "podl-data-missing"
     assert not (tmp_path / ROOT.hex()).exists()
+
+
+@contextmanager
+def dripping_server(pieces: int) -> Iterator[str]:
+    """Send a byte per connection, or with many pieces a byte at a time on each."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, contextlib.suppress(OSError):
+                        asked = re.search(rb"bytes=(\d+)-", connection.recv(65536))
+                        start = int(asked[1]) if asked else 0
+                        where = f"Content-Range: bytes {start}-{len(DATA) - 1}/{len(DATA)}"
+                        status = "206 Partial Content" if start else "200 OK"
+                        connection.sendall(response(status, b"", where))
+                        for at in range(start, start + pieces):
+                            connection.sendall(DATA[at : at + 1])
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_mirror_that_gives_a_byte_now_and_then_is_left(tmp_path: Path, url: str, pieces: int) -> None:
+    seconds = itertools.count(step=20)
+    with dripping_server(pieces) as slow:
+        fetcher = Fetcher(tmp_path / "a", [slow], clock=lambda: next(seconds))
+        with pytest.raises(TransferError, match="too slow"):
+            fetcher.fetch(ROOT, len(DATA))
+        assert Fetcher(tmp_path / "a", [url]).fetch(ROOT, len(DATA)) == DATA
+
+
+def test_transfer_can_be_stopped(tmp_path: Path, url: str) -> None:
+    wakeup = Wakeup()
+    wakeup.check()
+    wakeup.stop()
+    with pytest.raises(StoppedError):
+        Fetcher(tmp_path / "a", [url], wakeup.check).fetch(ROOT, len(DATA))
+    wakeup.close()
 
 
 def test_no_mirror_and_unreachable_mirror(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from podl_tools.requester.service import Requester
 from podl_tools.requester.signed import SignedEntries
 from podl_tools.requester.tasks import TaskShelf, own_key, read_secret
 from podl_tools.sealing import TaskOptions
-from podl_tools.services import Repeater, StoppedError, Wakeup, run_service
+from podl_tools.services import Repeater, Wakeup, run_service
 from podl_tools.settings import ServiceCommand, common_options, connect, node_options, option, start_logging
 from podl_tools.store import PublicObjects, serve
 
@@ -170,12 +170,7 @@ def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
         click.echo(f"HTTP store on http://{settings['storehost']}:{port}", err=True)
         signed = SignedEntries(directory / ENTRIES, key)
         backend = Backend(settings["backend"], threads=settings["threads"])
-
-        def check_stop(_epoch: int) -> None:
-            if wakeup.stopped:
-                raise StoppedError("stopped")
-
-        checker = Checker(node, Fetcher(directory / "data", []), backend, check_stop)
+        checker = Checker(node, Fetcher(directory / "data", []), backend, wakeup.check)
         book = CheckBook(directory / "checked.json", time.monotonic)
         policy = Policy(settings["mincommitments"], settings["committimeout"], settings["revealtimeout"])
         requester = Requester(

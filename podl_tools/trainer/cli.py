@@ -104,7 +104,7 @@ def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
 
 def _miner(settings: dict[str, Any], node: Node, backend: Backend, wakeup: Wakeup) -> Miner:
     directory = settings["datadir"]
-    fetcher = Fetcher(directory / "data", settings["store"])
+    fetcher = Fetcher(directory / "data", settings["store"], wakeup.check)
     store = JobStore(directory / "jobs")
     choices = Choices(
         architecture=settings["architecture"],

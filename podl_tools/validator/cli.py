@@ -48,7 +48,7 @@ def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
         backend = Backend(settings["backend"], threads=settings["threads"])
         validator = Validator(
             node,
-            Fetcher(directory / "shards", settings["store"]),
+            Fetcher(directory / "shards", settings["store"], wakeup.check),
             backend,
             settings["name"],
             settings["jobtimeout"],
