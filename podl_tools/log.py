@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LEVELS", "set_up_logging"]
+__all__ = ["LEVELS", "Saying", "set_up_logging"]
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 _FORMAT: Final = "%(asctime)sZ %(levelname)s [%(name)s] %(message)s"
@@ -38,3 +38,25 @@ def set_up_logging(level: str, file: Path | None = None) -> None:
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     # The HTTP client logs each connection; that is noise below debug.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+
+class Saying:
+    """
+    Logs once what repeats at every look at the node.
+
+    Parameters
+    ----------
+    logger
+        Of the module that speaks.
+
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._last = ""
+
+    def __call__(self, text: str, level: int = logging.INFO) -> None:
+        """Log `text` unless it is what was said last."""
+        if text != self._last:
+            self._logger.log(level, "%s", text)
+        self._last = text

@@ -223,6 +223,24 @@ def opening(height: int) -> Opening:
     )  # fmt: skip
 
 
+def test_refused_piece_is_sent_again(world: World) -> None:
+    requester, miner, _ = committed(world)
+    requester.step()
+    take = world.fake.rpc_submitpodldata
+
+    def out_of_order(kind: str, *rest: Any) -> dict[str, Any]:
+        refused = {"status": "refused", "reason": "podl-data-size", "detail": "the next piece starts at 0"}
+        return {**refused, "complete": False} if kind == "model" else take(kind, *rest)
+
+    world.fake.rpc_submitpodldata = out_of_order  # type: ignore[method-assign,assignment]
+    miner.step()
+    assert {kind for kind, _ in world.fake.objects} == {"shard", "body", "weights"}
+    del world.fake.rpc_submitpodldata
+    miner.step()
+    assert {kind for kind, _ in world.fake.objects} == {"shard", "body", "weights", "model"}
+    miner.stop()
+
+
 def test_jobs_survive_on_disk(world: World) -> None:
     _, miner, job = committed(world)
     (read,) = JobStore(world.directory / "ann" / "jobs").load()

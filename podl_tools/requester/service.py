@@ -9,6 +9,7 @@ from podl_tools.constants import ZERO_HASH
 from podl_tools.drafting import draft_final, draft_release
 from podl_tools.entry import ReleaseBody
 from podl_tools.header import Header
+from podl_tools.log import Saying
 from podl_tools.requester.decisions import (
     Check,
     Finalise,
@@ -97,7 +98,7 @@ class Requester:
         self._now = now
         self._taken_in = 0
         self._last_id = ZERO_HASH
-        self._said = ""
+        self._say = Saying(_LOGGER)
 
     def step(self) -> float | None:
         """
@@ -251,9 +252,3 @@ class Requester:
             raise RefusedError(f"the node refuses the signed {what}: {answer}")
         self._say(f"{what}: {answer}")
         return answer.held
-
-    def _say(self, text: str, level: int = logging.INFO) -> None:
-        """Log once what repeats at every look."""
-        if text != self._said:
-            _LOGGER.log(level, text)
-        self._said = text

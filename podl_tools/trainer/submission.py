@@ -10,6 +10,7 @@ from podl_tools.chain.data import Kind, obtain_shard, upload
 from podl_tools.chain.template import Template, draft_block
 from podl_tools.dataset import data_size, parse_examples
 from podl_tools.drafting import commit
+from podl_tools.log import Saying
 from podl_tools.measuring import measure
 from podl_tools.reveal import Reveal
 from podl_tools.tool_errors import TransferError
@@ -53,7 +54,7 @@ class Submitter:
         self._backend = backend
         self._claims: dict[tuple[bytes, bytes], int] = {}
         self._refused: set[Slot] = set()
-        self._said = ""
+        self._say = Saying(_LOGGER)
 
     @property
     def closed(self) -> frozenset[Slot]:
@@ -113,7 +114,10 @@ class Submitter:
         held = (mine.body, mine.weights, mine.model) if mine is not None else (False, False, False)
         for kind, there in zip((Kind.BODY, Kind.WEIGHTS, Kind.MODEL), held, strict=True):
             if not there:
-                self._note(job, kind.value, upload(self._node, kind, *_object(job, kind)))
+                # A refused piece is sent again: a busy node may have dropped those before it.
+                answer = upload(self._node, kind, *_object(job, kind))
+                level = logging.ERROR if answer.refused else logging.INFO
+                self._say(f"height {job.height}, {kind.value}: {answer}", level)
         return True
 
     def _claim(self, log: ScheduleLog, job: Job, release: Placed[ReleaseBody]) -> int | None:
@@ -136,12 +140,6 @@ class Submitter:
             _LOGGER.error("height %d, %s: %s", job.height, what, answer)
         else:
             self._say(f"height {job.height}, {what}: {answer}")
-
-    def _say(self, text: str) -> None:
-        """Log once what repeats at every look."""
-        if text != self._said:
-            _LOGGER.info(text)
-        self._said = text
 
 
 def _object(job: Job, kind: Kind) -> tuple[bytes, bytes]:
