@@ -119,9 +119,11 @@ Submission Manager::AddObject(ObjectKind kind, const uint256& hash, std::span<co
     // Megabytes are hashed and written without the lock.
     const auto findings{CheckObject(**context, bytes)};
     Events events;
-    if (!findings.faults.empty()) WITH_LOCK(m_mutex, m_state->AddFaults(id, findings.faults, GetTime(), events));
+    const bool recorded{findings.faults.empty() || WITH_LOCK(m_mutex, return m_state->AddFaults(id, findings.faults, GetTime(), events))};
     Submission result;
-    if (findings.reject) {
+    if (!recorded) {
+        result = StoreFailure();
+    } else if (findings.reject) {
         result = Refusal(*findings.reject);
     } else if (!WITH_LOCK(m_mutex, return &m_state->Files())->WriteFile(id, bytes)) {
         result = StoreFailure();

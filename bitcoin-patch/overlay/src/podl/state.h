@@ -106,8 +106,8 @@ public:
 
     /** Whether an object of this size would be taken now, and what it has to be checked against. Null context: held already. */
     Result<std::optional<ObjectContext>> ContextFor(const ObjectId& id, uint64_t size);
-    /** Record what CheckObject has found. */
-    void AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events);
+    /** Record what CheckObject has found. @returns whether all of it is on disk */
+    bool AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events);
     /** The object's file is written: hold it, unless nobody names it any more. */
     Submission AddObject(const ObjectId& id, uint64_t size, int64_t now, Events& events);
     ObjectFiles& Files() { return m_files; }

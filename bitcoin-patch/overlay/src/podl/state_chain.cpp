@@ -94,8 +94,7 @@ void State::DropBodies(int flushed_height)
 bool State::AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events)
 {
     const auto& final{m_finals.at(height - m_podl_height)};
-    AddFaults({ObjectKind::BODY, final.hash}, {{FinalNamer(final, ObjectKind::BODY), reason}}, now, events);
-    return m_faults.contains(final.hash);
+    return AddFaults({ObjectKind::BODY, final.hash}, {{FinalNamer(final, ObjectKind::BODY), reason}}, now, events);
 }
 
 std::optional<std::string> State::CheckTip(int tip_height)

@@ -145,20 +145,26 @@ std::optional<std::string> State::FaultOf(const uint256& block, const uint256& w
     return std::nullopt;
 }
 
-void State::AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events)
+bool State::AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events)
 {
+    bool written{true};
     for (const auto& [namer, reason] : faults) {
         if (id.kind == ObjectKind::MODEL) {
             // Evaluation does not need the model, so it cannot make a final void.
             if (namer.is_final) AddAlarm(reason, "model bytes of a final", {namer.id.GetHex(), HexStr(id.hash)}, now);
             continue;
         }
-        if (m_faults.contains(namer.id) || !m_store->WriteFault(namer.id, reason)) continue;
+        if (m_faults.contains(namer.id)) continue;
+        if (!m_store->WriteFault(namer.id, reason)) {
+            written = false;
+            continue;
+        }
         m_faults.emplace(namer.id, reason);
         if (id.kind == ObjectKind::SHARD) AddAlarm(reason, "the opened shard is malformed", {HexStr(namer.id), HexStr(id.hash)}, now);
         UpdateVoid(namer.id, now);
     }
     Refresh(now, events);
+    return written;
 }
 
 Submission State::AddObject(const ObjectId& id, uint64_t size, int64_t now, Events& events)

@@ -56,7 +56,10 @@ Submission State::Judge(const Entry& entry, int64_t now, std::optional<int> prev
         KeepOrphan(entry);
         return Refusal(checked.error());
     }
-    if (!m_store->WriteEntry(m_schedule.Size(), entry.bytes)) return StoreFailure();
+    if (!m_store->WriteEntry(m_schedule.Size(), entry.bytes)) {
+        KeepOrphan(entry); // the worker tries again
+        return StoreFailure();
+    }
     if (const auto* final{entry.AsFinal()}) ReportSuboptimal(entry, *final, now);
     m_schedule.Append(entry);
     Apply(entry);

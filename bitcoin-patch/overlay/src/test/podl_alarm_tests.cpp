@@ -238,6 +238,20 @@ BOOST_AUTO_TEST_CASE(alarm_that_could_not_be_written)
     }
 }
 
+BOOST_AUTO_TEST_CASE(entry_that_could_not_be_written)
+{
+    const auto final{MakeFinal(FIRST_HEIGHT, 0, m_mined, 50)};
+    {
+        const test::FullDisk full{1};
+        BOOST_CHECK_EQUAL(Submit(final).reason, "podl-store-error");
+    }
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_CHECK_EQUAL(m_manager->Info().finals, 1U);
+    OpenManager();
+    BOOST_CHECK_EQUAL(m_manager->Info().finals, 1U);
+}
+
 BOOST_AUTO_TEST_CASE(coinbase_that_pays_another)
 {
     // The committed header belongs to a block that pays someone else than the opening says.
@@ -301,6 +315,12 @@ BOOST_AUTO_TEST_CASE(better_candidate_was_passed_over)
 
 BOOST_FIXTURE_TEST_CASE(malformed_shard, BadShardSetup)
 {
+    {
+        const test::FullDisk full{1};
+        const auto unwritten{m_manager->AddObject(ObjectKind::SHARD, m_release.AsRelease()->test_root, m_shards[0])};
+        BOOST_CHECK(unwritten.status == SubmitStatus::LATER && unwritten.reason == "podl-store-error");
+        BOOST_CHECK(Alarms().empty());
+    }
     const auto result{m_manager->AddObject(ObjectKind::SHARD, m_release.AsRelease()->test_root, m_shards[0])};
     BOOST_CHECK(result.reason == "podl-shard-label" && result.cls == FailureClass::PERM);
     BOOST_CHECK(Alarms() == Names({"podl-shard-label"}));
