@@ -32,7 +32,7 @@ _TIMEOUT: Final = (5.0, 30.0)  # connect, and between two pieces
 _PATIENCE: Final = 30.0  # seconds before a mirror's pace is looked at
 _SLOWEST: Final = 4096  # bytes per second that a mirror has to give on average
 _MAX_BREAKS: Final = 5  # transfers without a new byte before the next mirror is asked
-_KEPT: Final = 32  # objects in the cache
+_KEPT: Final = 32  # files in the cache
 _OK: Final = 200
 _PARTIAL: Final = 206
 _WRONG_BYTES: Final = "it sent other bytes than the root names"
@@ -139,8 +139,8 @@ class Fetcher:
         self._make_room()
 
     def _make_room(self) -> None:
-        held = [path for path in self._directory.iterdir() if not path.suffix]
-        held.sort(key=lambda path: path.stat().st_mtime)
+        """Keep the files used last, be they whole or the first part of something."""
+        held = sorted(self._directory.iterdir(), key=lambda path: path.stat().st_mtime)
         for path in held[:-_KEPT]:
             path.unlink()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import socket
 import threading
@@ -265,6 +266,18 @@ def test_mirror_that_gives_a_byte_now_and_then_is_left(tmp_path: Path, url: str,
         with pytest.raises(TransferError, match="too slow"):
             fetcher.fetch(ROOT, len(DATA))
         assert Fetcher(tmp_path / "a", [url]).fetch(ROOT, len(DATA)) == DATA
+
+
+def test_cache_is_bounded_whole_or_not(tmp_path: Path, url: str) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for number in range(100):
+        path = cache / f"{number:064x}{'.part' if number % 2 else ''}"
+        path.write_bytes(b"old")
+        os.utime(path, (number, number))
+    assert Fetcher(cache, [url]).fetch(ROOT, len(DATA)) == DATA
+    kept = {path.name[:64] for path in cache.iterdir()}
+    assert kept == {ROOT.hex(), *(f"{number:064x}" for number in range(69, 100))}
 
 
 def test_transfer_can_be_stopped(tmp_path: Path, url: str) -> None:
