@@ -279,6 +279,15 @@ def test_init_explains_itself_in_one_line(
     assert "Traceback" not in result.output
 
 
+def test_run_without_the_signed_entries(home: Path) -> None:
+    for path in (home / "entries").iterdir():
+        path.unlink()
+    login = ["-rpcuser=u", "-rpcpassword=p", "-rpcport=1", "-storeport=0", "-backend=numpy"]
+    result = CliRunner().invoke(main, ["run", f"-datadir={home}", *login])
+    assert result.exit_code == 3
+    assert "the chain's first signed entry is missing" in result.output
+
+
 def test_run_without_a_requester(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["run", f"-datadir={tmp_path}", "-rpcuser=u", "-rpcpassword=p"])
     assert result.exit_code == 3

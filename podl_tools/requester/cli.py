@@ -169,6 +169,7 @@ def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
     ):
         click.echo(f"HTTP store on http://{settings['storehost']}:{port}", err=True)
         signed = SignedEntries(directory / ENTRIES, key)
+        signed.first_task()
         backend = Backend(settings["backend"], threads=settings["threads"])
         checker = Checker(node, Fetcher(directory / "data", []), backend, wakeup.check)
         book = CheckBook(directory / "checked.json", time.monotonic)

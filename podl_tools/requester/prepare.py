@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from podl_tools.constants import HASH_SIZE, ZERO_HASH
+from podl_tools.constants import HASH_SIZE
 from podl_tools.dataset import split
 from podl_tools.errors import PodlError
 from podl_tools.examples import Examples
@@ -20,7 +20,7 @@ from podl_tools.requester.signed import SignedEntries
 from podl_tools.requester.tasks import own_key, write_key, write_task
 from podl_tools.schedule import Schedule
 from podl_tools.sealing import SealedTask, seal_task
-from podl_tools.task import Task, check_later_task
+from podl_tools.task import check_later_task
 from podl_tools.tool_errors import InputFileError, SettingsError
 
 if TYPE_CHECKING:
@@ -186,11 +186,9 @@ def further_task(directory: Path, ingredients: Ingredients, options: TaskOptions
 
     """
     key = own_key(directory)
-    first = SignedEntries(directory / ENTRIES, key).for_slot(ZERO_HASH)
-    if first is None or not isinstance(first.body, Task):
-        raise InputFileError(f"{directory}: no chain here, make one with `podl-requester init`")
+    first = SignedEntries(directory / ENTRIES, key).first_task()
     sealed = seal(ingredients, options, key)
-    check_later_task(sealed.task, first.body)
+    check_later_task(sealed.task, first)
     _store(directory, sealed)
     return sealed.task.shard_list_root
 

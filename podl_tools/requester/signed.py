@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from podl_tools.constants import ZERO_HASH
 from podl_tools.drafting import sign_next
 from podl_tools.entry import Entry
 from podl_tools.errors import RejectError
 from podl_tools.files import make_directory, read_file, write_file
+from podl_tools.task import Task
 from podl_tools.tool_errors import InputFileError, WrongChainError
 
 if TYPE_CHECKING:
@@ -64,6 +66,21 @@ class SignedEntries:
         if entry.prev != slot or not entry.verify(self._key.public):
             raise InputFileError(f"{path} does not hold an entry of ours for its slot")
         return entry
+
+    def first_task(self) -> Task:
+        """
+        Return the task that began the chain.
+
+        Raises
+        ------
+        InputFileError
+            It is not here, and with it what was signed since: signing on might equivocate.
+
+        """
+        entry = self.for_slot(ZERO_HASH)
+        if entry is None or not isinstance(entry.body, Task):
+            raise InputFileError(f"{self._directory}: the chain's first signed entry is missing")
+        return entry.body
 
     def sign(self, log: Schedule, time: int, body: Body) -> Entry:
         """
