@@ -67,6 +67,8 @@ class ServiceCommand(click.Command):
         self._program = program
         self._reads_file = reads_file
         self._prefix = program.upper().replace("-", "_")
+        if not reads_file:
+            self.params = [parameter for parameter in self.params if parameter.name != "conf"]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read file and environment, then the command line."""
@@ -218,6 +220,6 @@ def connect(settings: dict[str, Any]) -> Node:
 
 def start_logging(settings: dict[str, Any]) -> None:
     """Take the logging settings out of `settings` and apply them; the configuration file has been read."""
-    settings.pop("conf")
+    settings.pop("conf", None)
     set_up_logging(settings.pop("loglevel"), settings.pop("logfile"))
     settings["datadir"] = settings["datadir"].expanduser()

@@ -268,6 +268,7 @@ def test_init_from_the_command_line(tmp_path: Path) -> None:
         ({"bmax": "16"}, 1, "b_max must be 1..15"),
         ({"keyfile": "/nonexistent"}, 3, "/nonexistent: No such file"),
         ({"firstheigth": "5"}, 2, "firstheigth"),
+        ({"conf": "/nonexistent"}, 2, "No such option '--conf'"),
     ],
 )
 def test_init_explains_itself_in_one_line(
