@@ -106,9 +106,8 @@ class Validator:
             self._report(job, found, device)
 
     def _put_off(self, job: Job, error: PodlError) -> None:
-        level = (
-            logging.DEBUG if isinstance(error, (DataMissingError, MeasuringStoppedError)) else logging.WARNING
-        )
+        is_usual = isinstance(error, (DataMissingError, MeasuringStoppedError)) or self._stopped()
+        level = logging.DEBUG if is_usual else logging.WARNING
         _LOGGER.log(level, "no verdict on weights %s for now: %s", job.weights_root.hex(), error)
         self._book.put_off(job, self._clock())
 
