@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -14,11 +13,9 @@ from podl_tools.errors import PodlError
 from regtest.demo import Demo
 from regtest.errors import DemoError
 from regtest.plan import DEFAULT_BLOCKS, SHARDS
+from regtest.process import interruptible
 from regtest.record import stop_network
 from regtest.screen import open_screen
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _BINARIES: Final = _ROOT / "build" / "bitcoin-build" / "bin"
@@ -57,16 +54,20 @@ def demo(blocks: int, directory: Path | None, binaries: Path, *, keep: bool) -> 
 
     Three nodes with a validator each, a requester, and a miner for each of three kinds of models. At the end
     every winner's training is repeated, all nodes are compared, and a table, a plot and the raw numbers are
-    given. The exit code is 0 when every check passed, else 1 with the reason; 130 after Ctrl-C.
+    given. The exit code is 0 when every check passed, else 1 with the reason;
+    130 when interrupted.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        folder = _fresh_directory(directory)
-        _check_binaries(binaries)
-        with open_screen(blocks) as screen:
-            Demo(folder, binaries.resolve(), blocks, screen).run(keep=keep)
+        with interruptible():
+            folder = _fresh_directory(directory)
+            _check_binaries(binaries)
+            with open_screen(blocks) as screen:
+                Demo(folder, binaries.resolve(), blocks, screen).run(keep=keep)
     except (DemoError, PodlError) as error:
         click.echo(f"demo failed: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        click.echo(f"demo failed: {error.filename or 'system'}: {error.strerror or error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("interrupted, everything is stopped", err=True)
@@ -83,10 +84,6 @@ def stop(directory: Path) -> None:
         click.echo(f"stop: {error}", err=True)
         sys.exit(1)
     click.echo(f"stopped: {', '.join(names)}" if names else "nothing was running")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _fresh_directory(directory: Path | None) -> Path:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from regtest.errors import DemoError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from types import FrameType
 
-STOP_SECONDS = 30
+    Handler = signal.Handlers | Callable[[int, FrameType | None], object]
+
+STOP_SECONDS: Final = 30
+# SIGHUP: the processes have sessions of their own and would outlive the terminal.
+INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessDiedError(DemoError):
@@ -47,7 +52,7 @@ class Process:
 
         A session of its own keeps a terminal's Ctrl-C away from it: the network is stopped in order.
         """
-        with self.log.open("ab") as output:
+        with self.log.open("ab") as output, interrupts_later():
             self.child = psutil.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -96,13 +101,42 @@ def terminate(processes: Sequence[psutil.Process]) -> None:
     psutil.wait_procs(alive, STOP_SECONDS)
 
 
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, once: no second signal disturbs the stopping that follows."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and the end of the terminal interrupt the block; what is ignored stays ignored."""
+    with _handled_by(interrupt, [n for n in INTERRUPTS if signal.getsignal(n) is not signal.SIG_IGN]):
+        yield
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM while the block runs, so that stopping is not stopped half-way."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    """Ignore interrupting signals while the block runs, so that stopping is not stopped half-way."""
+    with _handled_by(signal.SIG_IGN, INTERRUPTS):
+        yield
+
+
+@contextlib.contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Hold interrupting signals back while the block runs: a process that is not known is not stopped."""
+    came: list[int] = []
+    with _handled_by(lambda number, _frame: came.append(number), INTERRUPTS):
+        yield
+    for number in came:
+        signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Handler, numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    before = [(number, signal.signal(number, handler)) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number, kept in before:
+            signal.signal(number, kept)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from podl_tools.files import write_file
 from regtest.errors import DemoError
 from regtest.process import terminate
 
@@ -32,7 +33,7 @@ class Running:
 def write_record(directory: Path, running: Sequence[Running]) -> None:
     """Write the processes of the network in ``directory``."""
     text = json.dumps([asdict(process) for process in running], indent=1)
-    (directory / _FILE).write_text(text + "\n", encoding="utf-8")
+    write_file(directory / _FILE, f"{text}\n".encode())
 
 
 def read_record(directory: Path) -> list[Running]:

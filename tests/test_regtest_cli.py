@@ -38,6 +38,12 @@ def test_directory_must_be_empty(tmp_path: Path) -> None:
     assert run("demo", "--directory", str(tmp_path)) == (1, f"demo failed: {tmp_path} is not empty\n")
 
 
+def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    inside = tmp_path / "file" / "new"
+    assert run("demo", "--directory", str(inside)) == (1, f"demo failed: {inside}: Not a directory\n")
+
+
 def test_missing_programs(tmp_path: Path) -> None:
     code, text = run("demo", "--directory", str(tmp_path / "new"), "--binaries", str(tmp_path))
     assert code == 1

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from regtest.errors import DemoError
-from regtest.process import Process, ProcessDiedError, stop_processes
+from regtest.process import (
+    INTERRUPTS,
+    Process,
+    ProcessDiedError,
+    interruptible,
+    stop_processes,
+    uninterrupted,
+)
 from regtest.record import Running, alive, read_record, stop_network, write_record
 
 if TYPE_CHECKING:
@@ -89,3 +97,55 @@ def test_damaged_record(tmp_path: Path, text: str) -> None:
     (tmp_path / "processes.json").write_text(text)
     with pytest.raises(DemoError, match="damaged"):
         read_record(tmp_path)
+
+
+@pytest.mark.parametrize("number", INTERRUPTS)
+def test_every_signal_interrupts_once(number: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in INTERRUPTS]
+    cleaned = []
+
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            for each in INTERRUPTS:  # an impatient user, a terminal that goes away meanwhile
+                signal.raise_signal(each)
+            cleaned.append(number)
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        interrupted()
+    assert cleaned == [number]
+    assert [signal.getsignal(each) for each in INTERRUPTS] == before
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with interruptible():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_stopping_is_not_interrupted() -> None:
+    with interruptible(), uninterrupted():
+        for each in INTERRUPTS:
+            signal.raise_signal(each)
+
+
+def test_process_that_starts_when_the_signal_comes_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = psutil.Popen
+
+    def interrupted(*arguments: Any, **options: Any) -> psutil.Popen:
+        child = real(*arguments, **options)
+        signal.raise_signal(signal.SIGTERM)
+        return child
+
+    monkeypatch.setattr(psutil, "Popen", interrupted)
+    process = Process("sleeper", [sys.executable, "-c", WAITING], tmp_path / "log")
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        process.start()
+    assert process.child is not None
+    stop_processes([process])
