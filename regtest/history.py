@@ -79,17 +79,12 @@ class Block:
     commit_seconds: float
     reveal_seconds: float
 
-    @property
-    def accuracy(self) -> float:
-        """Share of correct samples, 0 to 1."""
-        return self.claim / self.samples
-
     def line(self) -> str:
         """Describe the block in one line."""
-        claims = "/".join(str(entrant.claim) for entrant in self.entrants)
+        claims = ", ".join(f"{miner_name(entrant.architecture)} {entrant.claim}" for entrant in self.entrants)
         text = (
-            f"height {self.height}: {self.listed} commitments, shard {self.shard} opened, claims {claims}, "
-            f"winner {miner_name(self.architecture)} {self.claim}/{self.samples}, "
+            f"height {self.height}: {self.listed} commitments, shard {self.shard} opened, claims {claims}; "
+            f"winner {miner_name(self.architecture)} with {self.claim} of {self.samples}, "
             f"{self.commit_seconds + self.reveal_seconds:.1f} s"
         )
         return text if self.attempts == 1 else f"{text}, {self.attempts} attempts"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,10 +17,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from regtest.history import Block
+    from regtest.replay import Replay
 
 # Okabe and Ito's colours can be told apart with any colour vision; shapes differ as well.
 _STYLES: Final = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"))
 _PERCENT: Final = 100
+_RING: Final[dict[str, Any]] = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 13,
+    "markerfacecolor": "none",
+    "color": "black",
+}
 _SHIFT: Final = 0.15  # keeps equal claims from covering each other
 
 
@@ -34,25 +42,26 @@ def claim_points(blocks: Sequence[Block], architecture: int) -> list[tuple[int, 
     ]
 
 
-def write_plot(blocks: Sequence[Block], path: Path) -> None:
+def winner_points(blocks: Sequence[Block], replays: Sequence[Replay]) -> list[tuple[float, float]]:
+    """Return place on the axis of heights and measured accuracy in percent of every winner."""
+    return [
+        (block.height + _offset(block.architecture), _PERCENT * replay.measured / block.samples)
+        for block, replay in zip(blocks, replays, strict=True)
+    ]
+
+
+def write_plot(blocks: Sequence[Block], replays: Sequence[Replay], path: Path) -> None:
     """Draw every candidate's claim by architecture and the winners' measured accuracy, as PNG."""
     figure = Figure(figsize=(9, 4.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for architecture, (colour, marker) in zip(range(len(MINERS)), _STYLES, strict=True):
         _draw_claims(axes, blocks, architecture, colour, marker)
-    path_of_winners = [(block.height + _offset(block.architecture), block.accuracy) for block in blocks]
-    axes.plot(
-        [at for at, _ in path_of_winners],
-        [_PERCENT * accuracy for _, accuracy in path_of_winners],
-        color="black",
-        alpha=0.35,
-        zorder=1,
-    )
-    for block in blocks:
-        _mark_winner(axes, block)
-    axes.plot([], [], "o", markersize=13, markerfacecolor="none", color="black", label="winner, measured")
-    axes.set_xlabel("block height")
+    winners = winner_points(blocks, replays)
+    heights, accuracies = [at for at, _ in winners], [accuracy for _, accuracy in winners]
+    axes.plot(heights, accuracies, color="black", alpha=0.35, zorder=1)
+    axes.plot(heights, accuracies, **_RING, zorder=2, label="winner, measured")
+    axes.set_xlabel("block height (each block opens a shard of its own)")
     axes.set_ylabel("correct test samples, %")
     axes.set_title("Accuracy of the candidates for each block")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -70,18 +79,6 @@ def _draw_claims(axes: Axes, blocks: Sequence[Block], architecture: int, colour:
         color=colour,
         label=f"{miner_name(architecture)}, claimed",
         zorder=3,
-    )
-
-
-def _mark_winner(axes: Axes, block: Block) -> None:
-    axes.plot(
-        [block.height + _offset(block.architecture)],
-        [_PERCENT * block.accuracy],
-        "o",
-        markersize=13,
-        markerfacecolor="none",
-        color="black",
-        zorder=2,
     )
 
 

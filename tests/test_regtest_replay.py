@@ -160,7 +160,6 @@ def test_record_of_a_height(played: Played) -> None:
     body = final(world, FIRST_HEIGHT)
     assert (first.hash, first.claim, first.samples) == (body.disclosure.header.hash, body.claim, 64)
     assert [entrant.claim for entrant in first.entrants] == [body.claim]
-    assert first.accuracy == body.claim / 64
     with pytest.raises(LookupError):
         history.block(schedule, HEIGHTS.stop, times, 104.0)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from regtest.chain import Payment
 from regtest.checks import View
 from regtest.figures import collect
-from regtest.plot import claim_points, write_plot
+from regtest.plot import claim_points, winner_points, write_plot
 from regtest.report import Result, block_rows, block_table, figure_rows, figure_table, write_json
 from regtest.screen import open_screen
 from tests.regtest_samples import block, replay
@@ -37,7 +37,8 @@ def shown(width: int, *, terminal: bool) -> tuple[Console, io.StringIO]:
 
 def test_line() -> None:
     assert block(112, shard=4).line() == (
-        "height 112: 3 commitments, shard 4 opened, claims 58/61/60, winner cnn 61/64, 3.8 s"
+        "height 112: 3 commitments, shard 4 opened, claims mlp 58, cnn 61, mgru 60; "
+        "winner cnn with 61 of 64, 3.8 s"
     )
     assert block(112, attempts=2).line().endswith("3.8 s, 2 attempts")
 
@@ -100,11 +101,13 @@ def test_json(tmp_path: Path) -> None:
 
 def test_points_of_the_plot() -> None:
     assert claim_points(BLOCKS, 1) == [(110, 100 * 61 / 64), (111, 100 * 58 / 64)]
+    measured = [replay(110, measured=32), replay(111, measured=64)]
+    assert winner_points(BLOCKS, measured) == [(110.0, 50.0), (111.15, 100.0)]
 
 
 def test_plot_is_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "accuracy.png"
-    write_plot(BLOCKS, path)
+    write_plot(BLOCKS, REPLAYS, path)
     data = path.read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", data[16:24])
