@@ -177,8 +177,8 @@ Submission State::AddObject(const ObjectId& id, uint64_t size, int64_t now, Even
     m_files.Add(id, size);
     m_archive.erase(id);
     if (id.kind == ObjectKind::BODY) {
-        const auto [begin, end]{m_final_index.equal_range(id.hash)};
-        for (auto it{begin}; it != end; ++it) m_finals[it->second].body_checked = true;
+        // Not every final with this id in the index: another one may name a model like this block.
+        if (const auto* final{FindFinal(id.hash)}) SetBodyChecked(final->height);
     }
     events.push_back({.type = Event::Type::OBJECT, .id = id.hash, .kind = id.kind});
     Refresh(now, events);

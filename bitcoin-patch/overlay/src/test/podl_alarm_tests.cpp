@@ -3,6 +3,7 @@
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
 #include <chain.h>
+#include <podl/object_check.h>
 #include <primitives/block.h>
 #include <primitives/transaction.h>
 #include <test/podl_full_disk.h>
@@ -49,6 +50,19 @@ struct AlarmSetup : World {
         CBlockIndex prev;
         prev.nHeight = height - 1;
         return m_manager->CheckHeader(mined.Hash(), prev) == HeaderStatus::ADMIT;
+    }
+
+    /** A block of the same opening whose coinbase pays someone else. */
+    static void PayAnother(Mined& mined)
+    {
+        CBlock block{*ParseBody(mined.body)};
+        CMutableTransaction coinbase{*block.vtx[0]};
+        coinbase.vout[0].scriptPubKey = CScript{} << OP_7;
+        block.vtx[0] = MakeTransactionRef(coinbase);
+        block.hashMerkleRoot = block.vtx[0]->GetHash().ToUint256();
+        block.hashModel = mined.disclosure.opening.GetHash();
+        mined.disclosure.header = block;
+        mined.body = ToBytes(TX_WITH_WITNESS(block));
     }
 
     /** The final of the first height is void for this reason: now and after a restart. */
@@ -255,16 +269,8 @@ BOOST_AUTO_TEST_CASE(entry_that_could_not_be_written)
 BOOST_AUTO_TEST_CASE(coinbase_that_pays_another)
 {
     // The committed header belongs to a block that pays someone else than the opening says.
-    CBlock block;
-    SpanReader{m_mined.body} >> TX_WITH_WITNESS(block);
-    CMutableTransaction coinbase{*block.vtx[0]};
-    coinbase.vout[0].scriptPubKey = CScript{} << OP_7;
-    block.vtx[0] = MakeTransactionRef(coinbase);
     auto mined{Mine(FIRST_HEIGHT, m_base, 5)};
-    block.hashMerkleRoot = block.vtx[0]->GetHash().ToUint256();
-    block.hashModel = mined.disclosure.header.hashModel;
-    mined.disclosure.header = block;
-    mined.body = ToBytes(TX_WITH_WITNESS(block));
+    PayAnother(mined);
     const auto second{MakeRelease(FIRST_HEIGHT, 1, m_base, {mined.Hash(), m_mined.Hash()})};
     Accept(second);
     BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(mined, second.id, 50)).status == SubmitStatus::ACCEPTED);
@@ -275,6 +281,27 @@ BOOST_AUTO_TEST_CASE(coinbase_that_pays_another)
     Accept(MakeFinal(FIRST_HEIGHT, 1, mined, 50));
     m_mined = mined;
     CheckVoid("podl-payout");
+}
+
+BOOST_AUTO_TEST_CASE(coinbase_of_a_model_named_like_a_block)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    // The root that the opening names is the hash of the block below: no one can have that model, and no verdict needs it.
+    auto thief{Mine(FIRST_HEIGHT + 1, m_mined.Hash())};
+    thief.disclosure.opening.model_root = m_mined.Hash();
+    PayAnother(thief);
+    const auto release{MakeRelease(FIRST_HEIGHT + 1, 0, m_mined.Hash(), {thief.Hash()})};
+    Accept(release);
+    Accept(MakeFinal(FIRST_HEIGHT + 1, 0, thief, 50));
+    AddData(m_mined);
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
+    BOOST_CHECK_EQUAL(m_manager->SubmitVerdict(KeyOf(thief, release), {50, SAMPLES - 50, "", ""}).reason, "");
+    m_chain->m_blocks[thief.Hash()] = {FIRST_HEIGHT + 1, ChainLink::BlockState::DATA, ParseBody(thief.body)};
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::CONNECTED);
+    BOOST_CHECK(m_chain->StateOf(thief.Hash()) == ChainLink::BlockState::DATA);
+    BOOST_CHECK(Alarms() == Names({"podl-payout"}));
 }
 
 BOOST_AUTO_TEST_CASE(refused_by_validation)
