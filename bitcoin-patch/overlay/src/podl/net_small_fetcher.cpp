@@ -5,6 +5,7 @@
 #include <podl/net_small_fetcher.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace podl {
 
@@ -14,8 +15,8 @@ void SmallFetcher::Announced(NodeId peer, const ObjectRef& object)
     if (state.announced >= MAX_ANNOUNCED) return;
     const auto [it, fresh]{m_items.try_emplace(object)};
     Item& item{it->second};
-    if (std::ranges::find(item.sources, peer) != item.sources.end()) return;
-    item.sources.push_back(peer);
+    if (std::ranges::find(item.sources, peer, &Source::peer) != item.sources.end()) return;
+    item.sources.push_back({peer});
     ++state.announced;
     if (fresh) {
         item.order = m_next_order++;
@@ -43,10 +44,12 @@ void SmallFetcher::Retry()
 NodeId SmallFetcher::Choose(const Item& item) const
 {
     NodeId best{-1};
-    for (const NodeId peer : item.sources) {
-        const Peer& state{m_peers.at(peer)};
+    std::tuple<size_t, size_t> best_rank{};
+    for (const Source& source : item.sources) {
+        const Peer& state{m_peers.at(source.peer)};
         if (state.in_flight >= MAX_IN_FLIGHT) continue;
-        if (best == -1 || state.silent < m_peers.at(best).silent) best = peer;
+        const std::tuple rank{source.silent, state.silent};
+        if (best == -1 || rank < best_rank) std::tie(best, best_rank) = std::tuple{source.peer, rank};
     }
     return best;
 }
@@ -56,6 +59,7 @@ void SmallFetcher::Expire(NodeClock::time_point now)
     for (auto& [object, item] : m_items) {
         if (item.asked == -1 || now - item.since <= TIMEOUT) continue;
         ++m_peers.at(item.asked).silent;
+        ++std::ranges::find(item.sources, item.asked, &Source::peer)->silent;
         StopWaiting(item);
         m_queue.emplace(item.order, object);
     }
@@ -142,7 +146,7 @@ void SmallFetcher::DropSource(Items::iterator it, NodeId peer)
 {
     Item& item{it->second};
     if (item.asked == peer) StopWaiting(item);
-    if (std::erase(item.sources, peer)) --m_peers.at(peer).announced;
+    if (std::erase_if(item.sources, [&](const Source& source) { return source.peer == peer; })) --m_peers.at(peer).announced;
     if (item.sources.empty()) {
         Erase(it);
     } else if (item.asked == -1 && !item.parked) {
@@ -154,7 +158,7 @@ void SmallFetcher::Erase(Items::iterator it)
 {
     Item& item{it->second};
     StopWaiting(item);
-    for (const NodeId peer : item.sources) --m_peers.at(peer).announced;
+    for (const Source& source : item.sources) --m_peers.at(source.peer).announced;
     m_queue.erase(item.order);
     m_items.erase(it);
 }

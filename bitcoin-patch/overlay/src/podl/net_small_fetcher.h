@@ -67,9 +67,13 @@ public:
     size_t Size() const { return m_items.size(); }
 
 private:
+    struct Source {
+        NodeId peer;
+        size_t silent{0}; //!< time-outs for this object, which no answer about another one makes good
+    };
     struct Item {
         uint64_t order{0};
-        std::vector<NodeId> sources; //!< in the order of their announcements
+        std::vector<Source> sources; //!< in the order of their announcements
         NodeId asked{-1};            //!< the source whose answer is awaited
         NodeClock::time_point since{};
         int retries{0};

@@ -103,6 +103,22 @@ BOOST_AUTO_TEST_CASE(small_silence_and_not_found)
     BOOST_CHECK_EQUAL(m_small.Size(), 1U);
 }
 
+BOOST_AUTO_TEST_CASE(small_withheld)
+{
+    // Two that were faster than the others withhold one object, but answer for everything else.
+    const ObjectRef object{Object(ObjectType::REVEAL)};
+    for (NodeId peer{1}; peer <= 3; ++peer) m_small.Announced(peer, object);
+    for (NodeId peer{1}; peer <= 3; ++peer) {
+        BOOST_CHECK(NextSmall() == (std::vector<FetchRequest>{{peer, object}}));
+        m_now += SmallFetcher::TIMEOUT + 1s;
+        const ObjectRef other{Object(ObjectType::REVEAL)};
+        for (const NodeId withholding : {1, 2}) {
+            m_small.Announced(withholding, other);
+            m_small.NotFound(withholding, other);
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(small_later)
 {
     const ObjectRef object{Object(ObjectType::COMMITMENT)};
