@@ -24,6 +24,7 @@ void ChunkFetcher::Disconnected(NodeId peer)
     for (auto& [object, item] : m_items) {
         std::erase_if(item.asks, [&](const auto& ask) { return ask.first.second == peer; });
         item.avoid.erase(peer);
+        item.failures.erase(peer);
         if (item.source == peer) Restart(item);
     }
     m_peers.erase(peer);
@@ -98,8 +99,19 @@ void ChunkFetcher::Expire(NodeClock::time_point now)
             const auto heard{std::max(ask.since, m_peers.at(key.second).last_answer)};
             if (ask.live && (now - heard > STALL_TIMEOUT || now - ask.since > CHUNK_TIMEOUT)) silent.insert(key.second);
         }
-        for (const NodeId peer : silent) Avoid(object, item, peer, now + AVOID_TIME);
+        for (const NodeId peer : silent) {
+            ++m_peers.at(peer).silent;
+            ++item.failures[peer];
+            Avoid(object, item, peer, now + AVOID_TIME);
+        }
     }
+}
+
+void ChunkFetcher::Answered(NodeId peer, NodeClock::time_point now)
+{
+    Peer& state{m_peers.at(peer)};
+    state.last_answer = now;
+    state.silent = 0;
 }
 
 bool ChunkFetcher::Fits(const ObjectRef& object)
@@ -123,12 +135,14 @@ bool ChunkFetcher::Fits(const ObjectRef& object)
 NodeId ChunkFetcher::Choose(const ObjectRef& object, const Item& item, NodeClock::time_point now) const
 {
     NodeId best{-1};
-    std::tuple<bool, size_t> best_rank{};
+    // Failures come first, or a peer that announces what it withholds would be asked again and again.
+    std::tuple<size_t, size_t, bool, size_t> best_rank{};
     for (const auto& [peer, state] : m_peers) {
         if (item.source != -1 && item.source != peer) continue;
         if (state.in_flight >= m_limits.chunks_in_flight) continue;
         if (const auto avoid{item.avoid.find(peer)}; avoid != item.avoid.end() && avoid->second > now) continue;
-        const std::tuple rank{!state.has.contains(object), state.in_flight};
+        const auto failures{item.failures.find(peer)};
+        const std::tuple rank{failures == item.failures.end() ? 0 : failures->second, state.silent, !state.has.contains(object), state.in_flight};
         if (best == -1 || rank < best_rank) std::tie(best, best_rank) = std::tuple{peer, rank};
     }
     return best;
@@ -199,11 +213,12 @@ ChunkFetcher::Delivery ChunkFetcher::Received(NodeId peer, DataMessage&& message
     if (ask == item.asks.end()) return {};
     Release(*ask);
     item.asks.erase(ask);
-    m_peers.at(peer).last_answer = now;
+    Answered(peer, now);
     if (item.chunks.contains(message.chunk)) return {};
 
     Delivery delivery{Check(message.object, item, message.chunk, *message.content)};
     if (delivery.status == Delivery::Status::BAD) {
+        ++item.failures[peer];
         Avoid(message.object, item, peer, now + AVOID_BAD_TIME);
         return delivery;
     }
@@ -215,7 +230,8 @@ void ChunkFetcher::NotFound(NodeId peer, const ObjectRef& object, uint32_t chunk
 {
     const auto it{m_items.find(object)};
     if (it == m_items.end() || !it->second.asks.contains({chunk, peer})) return;
-    m_peers.at(peer).last_answer = now;
+    Answered(peer, now);
+    if (m_peers.at(peer).has.contains(object)) ++it->second.failures[peer];
     Avoid(object, it->second, peer, now + AVOID_TIME);
 }
 
@@ -224,6 +240,7 @@ void ChunkFetcher::Refused(NodeId peer, const ObjectRef& object, NodeClock::time
     const auto it{m_items.find(object)};
     if (it == m_items.end()) return;
     it->second.not_before = now;
+    ++it->second.failures[peer];
     it->second.avoid[peer] = now + AVOID_BAD_TIME;
 }
 

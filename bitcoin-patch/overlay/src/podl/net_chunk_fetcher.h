@@ -84,11 +84,13 @@ private:
         std::map<uint32_t, Bytes> chunks{};
         std::map<std::pair<uint32_t, NodeId>, Ask> asks{};
         std::map<NodeId, NodeClock::time_point> avoid{}; //!< peers not to ask before that time
+        std::map<NodeId, size_t> failures{};             //!< how often a peer was silent, lied or took back what it had announced
         NodeId source{-1};                               //!< the peer of a body's current try
         NodeClock::time_point not_before{};
     };
     struct Peer {
         size_t in_flight{0};
+        size_t silent{0}; //!< time-outs since its last answer
         NodeClock::time_point last_answer{};
         std::set<ObjectRef> has{};
         std::deque<ObjectRef> has_order{};
@@ -103,6 +105,7 @@ private:
     Delivery Check(const ObjectRef& object, const Item& item, uint32_t chunk, const Chunk& content) const;
     Delivery Keep(Item& item, uint32_t chunk, Chunk&& content, NodeClock::time_point now);
     void Avoid(const ObjectRef& object, Item& item, NodeId peer, NodeClock::time_point until);
+    void Answered(NodeId peer, NodeClock::time_point now);
     void Restart(Item& item);
     void Release(std::pair<const std::pair<uint32_t, NodeId>, Ask>& ask);
 

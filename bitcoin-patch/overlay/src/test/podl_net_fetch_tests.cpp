@@ -185,6 +185,40 @@ BOOST_AUTO_TEST_CASE(chunks_not_found)
     BOOST_CHECK(m_chunks.Received(1, object.Serve(0), m_now).status == Status::COMPLETE);
 }
 
+BOOST_AUTO_TEST_CASE(chunks_withheld)
+{
+    const TestObject object{m_rng, ObjectKind::WEIGHTS, 10};
+    m_chunks.SetLimits(Limits(4, 1));
+    for (NodeId peer{1}; peer <= 3; ++peer) m_chunks.Connected(peer);
+    m_chunks.SetWanted({object.AsWant()});
+    // Asked before it had heard of the object: that breaks no promise.
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, object.ref, 0}}));
+    m_chunks.NotFound(1, object.ref, 0, m_now);
+    for (NodeId peer{1}; peer <= 3; ++peer) m_chunks.Announced(peer, object.ref);
+    // Announced again and again, and never given.
+    for (NodeId peer{1}; peer <= 3; ++peer) {
+        BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{peer, object.ref, 0}}));
+        m_chunks.NotFound(peer, object.ref, 0, m_now);
+        m_chunks.Announced(peer, object.ref);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(chunks_mute_peer)
+{
+    // A peer that does not answer costs one time-out, not one for every object.
+    const TestObject first{m_rng, ObjectKind::WEIGHTS, 10}, second{m_rng, ObjectKind::WEIGHTS, 10};
+    m_chunks.SetLimits(Limits(4, 1));
+    m_chunks.Connected(1);
+    m_chunks.Connected(2);
+    m_chunks.SetWanted({first.AsWant(), second.AsWant()});
+    for (const auto& object : {first, second}) m_chunks.Announced(1, object.ref);
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, first.ref, 0}}));
+    m_now += ChunkFetcher::STALL_TIMEOUT + 1s;
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{2, first.ref, 0}}));
+    BOOST_CHECK(m_chunks.Received(2, first.Serve(0), m_now).status == Status::COMPLETE);
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{2, second.ref, 0}}));
+}
+
 BOOST_AUTO_TEST_CASE(body_from_one_peer)
 {
     const TestObject body{m_rng, ObjectKind::BODY, 3 * CHUNK_SIZE};
