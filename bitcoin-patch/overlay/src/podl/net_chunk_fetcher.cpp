@@ -77,7 +77,7 @@ void ChunkFetcher::Restart(Item& item)
     for (auto& ask : item.asks) Release(ask);
     item.asks.clear();
     item.chunks.clear();
-    item.size.reset();
+    if (item.want.kind == ObjectKind::BODY) item.size.reset();
     item.source = -1;
 }
 
@@ -118,16 +118,16 @@ bool ChunkFetcher::Fits(const ObjectRef& object)
 {
     uint64_t reserved{0};
     for (const auto& [other, item] : m_items) {
-        if (other != object && (IsLive(item) || !item.chunks.empty())) reserved += item.want.max_size;
+        if (other != object && (IsLive(item) || !item.chunks.empty())) reserved += Reserved(item);
     }
-    const uint64_t size{m_items.at(object).want.max_size};
+    const uint64_t size{Reserved(m_items.at(object))};
     // Parts of less urgent objects that make no progress give way.
     for (const ObjectRef& other : m_order | std::views::reverse) {
         if (reserved == 0 || reserved + size <= m_limits.buffer_bytes || other == object) break;
         Item& item{m_items.at(other)};
         if (item.chunks.empty() || IsLive(item)) continue;
+        reserved -= Reserved(item);
         Restart(item);
-        reserved -= item.want.max_size;
     }
     return reserved == 0 || reserved + size <= m_limits.buffer_bytes;
 }
@@ -183,17 +183,17 @@ std::vector<FetchRequest> ChunkFetcher::Next(NodeClock::time_point now)
 ChunkFetcher::Delivery ChunkFetcher::Check(const ObjectRef& object, const Item& item, uint32_t chunk, const Chunk& content) const
 {
     using enum Delivery::Status;
-    // A root commits to the size, so that a proof for another one would be refused anyway; do not even look at it.
-    const bool exact{object.type == ObjectType::DATA};
-    if (exact ? content.size != item.want.max_size : content.size > item.want.max_size) return {BAD, "podl-data-size"};
-    if (item.size && *item.size != content.size) return {BAD, "podl-data-size"};
-    if (exact && !VerifyProof(LeafHash(content.bytes), chunk, CountOf(content.size), content.size, content.path, object.id)) return {BAD, "podl-chunk-proof"};
+    if (object.type == ObjectType::DATA) {
+        // The root commits to the size. Another one than was named is the fault of who named it, not of who proves it.
+        if (!VerifyProof(LeafHash(content.bytes), chunk, CountOf(content.size), content.size, content.path, object.id)) return {BAD, "podl-chunk-proof"};
+        return {content.size > item.want.max_size ? IGNORED : KEPT};
+    }
+    if (content.size > item.want.max_size || (item.size && *item.size != content.size)) return {BAD, "podl-data-size"};
     return {KEPT};
 }
 
 ChunkFetcher::Delivery ChunkFetcher::Keep(Item& item, uint32_t chunk, Chunk&& content, NodeClock::time_point now)
 {
-    item.size = content.size;
     item.chunks[chunk] = std::move(content.bytes);
     if (item.chunks.size() < CountOf(*item.size)) return {Delivery::Status::KEPT};
     Delivery whole{Delivery::Status::COMPLETE, {}, item.want.kind};
@@ -222,7 +222,17 @@ ChunkFetcher::Delivery ChunkFetcher::Received(NodeId peer, DataMessage&& message
         Avoid(message.object, item, peer, now + AVOID_BAD_TIME);
         return delivery;
     }
+    if (delivery.status == Delivery::Status::IGNORED) {
+        Avoid(message.object, item, peer, now + AVOID_TIME);
+        return delivery;
+    }
     item.avoid.erase(peer);
+    const bool grows{message.content->size > Reserved(item)};
+    item.size = message.content->size;
+    if (grows && !Fits(message.object)) {
+        Restart(item);
+        return {};
+    }
     return Keep(item, message.chunk, std::move(*message.content), now);
 }
 

@@ -80,7 +80,7 @@ private:
     };
     struct Item {
         Want want;
-        std::optional<uint64_t> size{}; //!< once a chunk has told it; proven for data
+        std::optional<uint64_t> size{}; //!< once a chunk has told it; for data it is proven and stays
         std::map<uint32_t, Bytes> chunks{};
         std::map<std::pair<uint32_t, NodeId>, Ask> asks{};
         std::map<NodeId, NodeClock::time_point> avoid{}; //!< peers not to ask before that time
@@ -98,6 +98,7 @@ private:
     using Items = std::map<ObjectRef, Item>;
 
     static bool IsLive(const Item& item);
+    static uint64_t Reserved(const Item& item) { return item.size.value_or(item.want.size); }
     void Expire(NodeClock::time_point now);
     bool Fits(const ObjectRef& object);
     void AskFor(const ObjectRef& object, Item& item, NodeClock::time_point now, std::vector<FetchRequest>& requests);

@@ -61,7 +61,8 @@ struct Want {
     uint8_t type{0}; //!< P2P type: 4 body (id = block hash), 5 data (id = Merkle root)
     uint256 id{};
     ObjectKind kind{ObjectKind::BODY};
-    uint64_t max_size{0}; //!< exact for type 5, upper bound for type 4; anything above is podl-data-size
+    uint64_t size{0};     //!< what it should have (type 5; whoever names it may be wrong), upper bound for type 4
+    uint64_t max_size{0}; //!< what is larger is not taken
 };
 
 /** Limits of the task in force that bound peers (protocol section 5, task). */

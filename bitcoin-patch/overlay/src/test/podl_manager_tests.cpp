@@ -228,9 +228,10 @@ BOOST_AUTO_TEST_CASE(a_node_that_comes_later)
     const auto wants{m_manager->Wanted()};
     BOOST_REQUIRE_EQUAL(wants.size(), 4U);
     BOOST_CHECK(wants[0].type == 4 && wants[0].id == mined.Hash());
-    BOOST_CHECK(wants[1].kind == ObjectKind::WEIGHTS && wants[1].max_size == PARAMETERS);
-    BOOST_CHECK(wants[2].kind == ObjectKind::SHARD && wants[2].max_size == m_shards[0].size());
-    BOOST_CHECK(wants[3].kind == ObjectKind::MODEL && wants[3].max_size == 4 * PARAMETERS);
+    BOOST_CHECK(wants[1].kind == ObjectKind::WEIGHTS && wants[1].size == PARAMETERS);
+    BOOST_CHECK(wants[2].kind == ObjectKind::SHARD && wants[2].size == m_shards[0].size());
+    BOOST_CHECK(wants[3].kind == ObjectKind::MODEL && wants[3].size == 4 * PARAMETERS);
+    BOOST_CHECK(wants[1].max_size == 100 && wants[3].max_size == 400); // the task's max_weights
     AddData(mined);
     AddShard(release);
     m_manager->SyncQueue();

@@ -35,10 +35,8 @@ struct TestObject {
         ref = {body ? ObjectType::BODY : ObjectType::DATA, body ? rng.rand256() : DataRoot(bytes)};
     }
 
-    Want AsWant(uint64_t max_size = 0) const
-    {
-        return {static_cast<uint8_t>(ref.type), ref.id, kind, max_size ? max_size : bytes.size()};
-    }
+    Want AsWant() const { return AsWant(bytes.size(), bytes.size()); }
+    Want AsWant(uint64_t size, uint64_t max_size) const { return {static_cast<uint8_t>(ref.type), ref.id, kind, size, max_size}; }
 
     DataMessage Serve(uint32_t chunk) const
     {
@@ -78,7 +76,7 @@ BOOST_AUTO_TEST_CASE(chunks_from_several_peers)
     // Not again at once, even if the manager still wants it.
     BOOST_CHECK(m_chunks.Next(m_now).empty());
     m_now += ChunkFetcher::COMPLETE_PAUSE;
-    BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 1U);
+    BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 4U); // the proven size is not forgotten
     m_chunks.SetWanted({});
     BOOST_CHECK(m_chunks.Next(m_now + 1h).empty());
 }
@@ -102,7 +100,7 @@ BOOST_AUTO_TEST_CASE(chunks_bad_proof)
     BOOST_CHECK(m_chunks.Received(2, object.Serve(0), m_now).status == Status::KEPT);
     BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{2, object.ref, 1}, {2, object.ref, 2}}));
 
-    // The right chunk in the wrong place, and a size that the root does not have.
+    // The right chunk in the wrong place, and sizes that the root does not have.
     DataMessage moved{object.Serve(0)};
     moved.chunk = 1;
     BOOST_CHECK_EQUAL(m_chunks.Received(2, std::move(moved), m_now).reason, "podl-chunk-proof");
@@ -110,7 +108,47 @@ BOOST_AUTO_TEST_CASE(chunks_bad_proof)
     BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 2U);
     DataMessage sized{object.Serve(1)};
     sized.content->size = object.bytes.size() - 1;
-    BOOST_CHECK_EQUAL(m_chunks.Received(1, std::move(sized), m_now).reason, "podl-data-size");
+    BOOST_CHECK_EQUAL(m_chunks.Received(1, std::move(sized), m_now).reason, "podl-chunk-proof");
+    m_chunks.Connected(3);
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{3, object.ref, 1}}));
+    DataMessage larger{object.Serve(1)};
+    larger.content->size += 1;
+    BOOST_CHECK_EQUAL(m_chunks.Received(3, std::move(larger), m_now).reason, "podl-chunk-proof");
+}
+
+BOOST_AUTO_TEST_CASE(chunks_size_named_wrong)
+{
+    // The root commits to the size: who proves a chunk is right, whatever the one who named the object has said.
+    const TestObject object{m_rng, ObjectKind::WEIGHTS, 2 * CHUNK_SIZE};
+    for (const uint64_t named : {CHUNK_SIZE, 3 * CHUNK_SIZE}) {
+        m_chunks.SetLimits(Limits(4, 1));
+        m_chunks.Connected(1);
+        m_chunks.SetWanted({object.AsWant(named, 4 * CHUNK_SIZE)});
+        BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, object.ref, 0}}));
+        BOOST_CHECK(m_chunks.Received(1, object.Serve(0), m_now).status == Status::KEPT);
+        BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, object.ref, 1}}));
+        BOOST_CHECK(m_chunks.Received(1, object.Serve(1), m_now).bytes == object.bytes);
+        m_chunks.SetWanted({});
+    }
+    // More than anyone may hold is of no use, but no lie either.
+    m_chunks.SetWanted({object.AsWant(CHUNK_SIZE, CHUNK_SIZE)});
+    BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 1U);
+    BOOST_CHECK(m_chunks.Received(1, object.Serve(0), m_now).status == Status::IGNORED);
+    BOOST_CHECK(m_chunks.Next(m_now).empty());
+    m_now += ChunkFetcher::AVOID_TIME;
+    BOOST_CHECK_EQUAL(m_chunks.Next(m_now).size(), 1U);
+
+    // A size above the named one takes room only where there is some.
+    const TestObject other{m_rng, ObjectKind::MODEL, 2 * CHUNK_SIZE};
+    m_chunks.SetLimits(Limits(4, 2, 3 * CHUNK_SIZE));
+    m_chunks.SetWanted({});
+    m_chunks.SetWanted({other.AsWant(), object.AsWant(CHUNK_SIZE, 4 * CHUNK_SIZE)});
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, other.ref, 0}, {1, object.ref, 0}}));
+    BOOST_CHECK(m_chunks.Received(1, other.Serve(0), m_now).status == Status::KEPT);
+    BOOST_CHECK(m_chunks.Received(1, object.Serve(0), m_now).status == Status::IGNORED);
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, other.ref, 1}}));
+    BOOST_CHECK(m_chunks.Received(1, other.Serve(1), m_now).status == Status::COMPLETE);
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, object.ref, 0}, {1, object.ref, 1}}));
 }
 
 BOOST_AUTO_TEST_CASE(chunks_stall)
@@ -225,7 +263,7 @@ BOOST_AUTO_TEST_CASE(body_from_one_peer)
     m_chunks.SetLimits(Limits(2, 1));
     m_chunks.Connected(1);
     m_chunks.Connected(2);
-    m_chunks.SetWanted({body.AsWant(4'000'000)});
+    m_chunks.SetWanted({body.AsWant(4'000'000, 4'000'000)});
     BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, body.ref, 0}}));
     BOOST_CHECK(m_chunks.Received(1, body.Serve(0), m_now).status == Status::KEPT);
     BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, body.ref, 1}, {1, body.ref, 2}}));
@@ -309,7 +347,7 @@ BOOST_AUTO_TEST_CASE(buffer)
     m_chunks.SetLimits(Limits(8, 8, 1));
     m_chunks.SetWanted({second.AsWant(), urgent.AsWant()});
     m_chunks.NotFound(1, urgent.ref, 1, m_now);
-    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, second.ref, 0}}));
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, second.ref, 0}, {1, second.ref, 1}, {1, second.ref, 2}}));
 }
 
 BOOST_AUTO_TEST_CASE(random_downloads)
