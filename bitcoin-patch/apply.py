@@ -15,7 +15,15 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from fetch import fetch
-from series_lib import Layout, PatchError, check_overlay, read_series, series_states, tree_lock
+from series_lib import (
+    Layout,
+    PatchError,
+    check_overlay,
+    one_line_errors,
+    read_series,
+    series_states,
+    tree_lock,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,13 +122,9 @@ def main() -> int:
     parser.add_argument("--discard", action="store_true", help="overwrite files edited in the tree")
     options = parser.parse_args()
     layout = Layout()
-    try:
-        with tree_lock(layout):
-            fetch(layout, options.source)
-            changes = apply(layout, discard=options.discard)
-    except PatchError as error:
-        print(f"apply: {error}", file=sys.stderr)
-        return 1
+    with one_line_errors("apply"), tree_lock(layout):
+        fetch(layout, options.source)
+        changes = apply(layout, discard=options.discard)
     print("\n".join([*changes.written, changes.report()]))
     return 0
 

@@ -14,7 +14,7 @@ import time
 from apply import apply
 from fetch import fetch
 from packages import require_packages
-from series_lib import Layout, PatchError, Variant, tree_lock
+from series_lib import Layout, PatchError, Variant, one_line_errors, tree_lock
 
 PROGRAMS = ("bitcoin", "bitcoind", "bitcoin-cli", "bitcoin-tx", "bitcoin-util", "bitcoin-wallet")
 TARGETS = (*PROGRAMS, "test_podl")
@@ -89,15 +89,12 @@ def main() -> int:
     options = parser.parse_args()
     layout = Layout()
     started = time.monotonic()
-    try:
+    with one_line_errors("build"):
         require_packages()
         with tree_lock(layout):
             fetch(layout, options.source)
             print(apply(layout, discard=options.discard).report(), flush=True)
             build(layout, layout.patched, options.target or list(TARGETS), options.jobs)
-    except PatchError as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 1
     print(f"done in {time.monotonic() - started:.0f} s: {layout.patched.objects / 'bin'}")
     return 0
 

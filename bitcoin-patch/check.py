@@ -13,9 +13,11 @@ from series_lib import (
     Patch,
     PatchError,
     check_overlay,
+    one_line_errors,
     read_series,
     series_names,
     series_states,
+    tree_lock,
 )
 
 MAX_SUBJECT = 50
@@ -133,12 +135,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", help="pinned archive or unpacked folder, instead of a download")
     layout = Layout()
-    try:
-        fetch(layout, parser.parse_args().source)
+    source = parser.parse_args().source
+    with one_line_errors("check"):
+        with tree_lock(layout):
+            fetch(layout, source)
         faults, (lines, files) = check(layout)
-    except PatchError as error:
-        print(f"check: {error}", file=sys.stderr)
-        return 1
     for fault in faults:
         print(f"check: {fault}", file=sys.stderr)
     print(f"series: {lines}/{MAX_TOTAL_ADDED} added lines in {files}/{MAX_TOTAL_FILES} upstream files")

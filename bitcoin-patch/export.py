@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from series_lib import Layout, Patch, PatchError, read_series, run_git, series_states
+from series_lib import Layout, Patch, PatchError, one_line_errors, read_series, run_git, series_states
 
 
 def tree_edits(layout: Layout, final: dict[str, str]) -> dict[str, str]:
@@ -117,11 +117,8 @@ def main() -> int:
     parser.add_argument("--into", metavar="NAME", help="patch that takes the edits")
     parser.add_argument("files", nargs="*", metavar="FILE", help="edited files, such as src/init.cpp")
     options = parser.parse_args()
-    try:
+    with one_line_errors("export"):
         changed = export(Layout(), options.into, options.files)
-    except PatchError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 1
     print("\n".join(changed) if changed else "nothing to export")
     return 0
 

@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from series_lib import Layout, PatchError, Pin, read_pin, tree_sha256
+from series_lib import Layout, PatchError, Pin, one_line_errors, read_pin, tree_lock, tree_sha256
 
 MAX_UNPACKED = 256 << 20
 
@@ -64,7 +64,8 @@ def download(pin: Pin, work: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = sorted(work.glob("*.tar.gz"))
     if done.returncode != 0 or len(found) != 1:
-        raise PatchError(f"cannot download {pin.requirement}: {done.stderr.strip()[-400:]}")
+        reason = " ".join(done.stderr[max(0, done.stderr.find("ERROR:")) :].split())
+        raise PatchError(f"cannot download {pin.requirement} (--source PATH takes a copy): {reason}")
     return found[0]
 
 
@@ -122,11 +123,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--source", help="pinned archive or unpacked folder, instead of a download")
     layout = Layout()
-    try:
-        fetch(layout, parser.parse_args().source)
-    except PatchError as error:
-        print(f"fetch: {error}", file=sys.stderr)
-        return 1
+    source = parser.parse_args().source
+    with one_line_errors("fetch"), tree_lock(layout):
+        fetch(layout, source)
     print(layout.upstream)
     return 0
 

@@ -11,7 +11,9 @@ import fcntl
 import hashlib
 import os
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,26 @@ HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 class PatchError(Exception):
     """A pin, patch or tree that cannot be used; the message says what was found."""
+
+
+@contextlib.contextmanager
+def one_line_errors(tool: str) -> Iterator[None]:
+    """End the program with one line when the block fails: exit code 1, or 130 when interrupted."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except PatchError as error:
+        message, code = str(error), 1
+    except OSError as error:
+        message, code = f"{error.filename or 'system'}: {error.strerror or error}", 1
+    except KeyboardInterrupt:
+        message, code = "interrupted; the next run goes on from here", 130
+    else:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    print(f"{tool}: {message}", file=sys.stderr)
+    sys.exit(code)
 
 
 @dataclass(frozen=True)

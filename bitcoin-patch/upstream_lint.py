@@ -16,7 +16,7 @@ from pathlib import Path
 
 from apply import apply, wanted_files
 from fetch import fetch
-from series_lib import Layout, PatchError, run_git, tree_lock
+from series_lib import Layout, PatchError, one_line_errors, run_git, tree_lock
 
 SCRIPTS = (
     "check-doc",
@@ -111,14 +111,11 @@ def main() -> int:
     """Lint; exit code 1 at any complaint."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     layout = Layout()
-    try:
+    with one_line_errors("upstream-lint"):
         with tree_lock(layout):
             fetch(layout)
             apply(layout)
         faults = lint(layout)
-    except PatchError as error:
-        print(f"upstream-lint: {error}", file=sys.stderr)
-        return 1
     for name, fault in faults.items():
         print(f"\n{name}:\n{fault}", file=sys.stderr)
     return 1 if faults else 0

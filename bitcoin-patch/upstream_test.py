@@ -18,7 +18,7 @@ from apply import apply
 from build import PROGRAMS, build
 from fetch import fetch
 from packages import require_packages
-from series_lib import Layout, PatchError, tree_lock
+from series_lib import Layout, PatchError, one_line_errors, tree_lock
 from suites import FAILED, PASSED, SKIPPED, Record, groups, list_scripts, run_scripts, run_unit
 
 if TYPE_CHECKING:
@@ -117,16 +117,13 @@ def main() -> int:
     layout = Layout()
     kept = layout.patch_dir / RECORD
     started = time.monotonic()
-    try:
+    with one_line_errors("upstream-test"):
         variants = [layout.patched] if options.patched_only else [layout.plain, layout.patched]
         prepare(layout, variants, options.jobs)
         records = {variant.name: run(layout, variant, options).tests() for variant in variants}
         plain = read_record(kept) if options.patched_only else records["plain"]
         if options.write_record:
             write_record(kept, plain)
-    except PatchError as error:
-        print(f"upstream-test: {error}", file=sys.stderr)
-        return 1
     for name, record in records.items():
         print(summary(name, record))
     found = differences(plain, records["patched"])

@@ -24,6 +24,10 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         exit 1
     fi
 fi
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+# An interrupted run may have left an environment without pip.
+.venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
 say "installing Python packages into .venv (TensorFlow is large: this can take some minutes)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' || {
+    say "the Python packages could not be installed, pip's reason is above; the next run goes on from here"
+    exit 1
+}

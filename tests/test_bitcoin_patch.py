@@ -4,6 +4,8 @@ import fcntl
 import hashlib
 import io
 import shutil
+import signal
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -20,7 +22,16 @@ import check
 import export
 import fetch
 import packages
-from series_lib import Layout, PatchError, parse_patch, read_pin, read_series, tree_lock, tree_sha256
+from series_lib import (
+    Layout,
+    PatchError,
+    one_line_errors,
+    parse_patch,
+    read_pin,
+    read_series,
+    tree_lock,
+    tree_sha256,
+)
 
 MAIN = "".join(f"line {number}\n" for number in range(1, 31))
 HEADER = "Subject: main: add calls\nProtocol: section 6\nForwarded: not-needed\n\n" + "why " * 20
@@ -113,6 +124,60 @@ def test_fetch_checks_a_folder_by_its_tree_hash(layout: Layout, tmp_path: Path) 
     (source / "src" / "main.cpp").write_text("changed\n")
     with pytest.raises(PatchError, match="tree hash"):
         fetch.fetch(Layout(layout.patch_dir, tmp_path / "second"), str(source))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("WARNING: x\nERROR: No matching\n  distribution\n", "ERROR: No matching distribution"),
+        ("No module named pip\n", "No module named pip"),
+    ],
+)
+def test_failed_download_is_one_line(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str
+) -> None:
+    failed = subprocess.CompletedProcess([], 1, "", said)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(PatchError) as caught:
+        fetch.fetch(Layout(layout.patch_dir, tmp_path / "fresh"))
+    assert str(caught.value) == f"cannot download up-stream==1 (--source PATH takes a copy): {reason}"
+
+
+def fail(error: BaseException) -> None:
+    with one_line_errors("tool"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (PatchError("the reason"), 1, "the reason"),
+        (PermissionError(13, "Permission denied", "/build"), 1, "/build: Permission denied"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_tools_end_with_one_line(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        fail(error)
+    assert caught.value.code == code
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"tool: {said}")
+
+
+def terminate() -> None:
+    with one_line_errors("tool"):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_sigterm_interrupts_a_tool() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as caught:
+        terminate()
+    assert caught.value.code == 130
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_fetch_does_nothing_when_the_tree_is_there(layout: Layout) -> None:
