@@ -5,7 +5,9 @@ Exit code 0 when every test passed or was skipped (exit code 77 of a test means 
 """
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROJECT_DIR = HERE.parent
 SKIPPED = 77
+STOP_SECONDS = 60
 PREFIXES = ("feature_", "interface_", "mempool_", "mining_", "p2p_", "rpc_", "tool_", "wallet_")
 
 
@@ -36,6 +39,16 @@ def find_tests(patterns: list[str]) -> list[Path]:
     return [s for s in scripts if not patterns or any(p in s.name for p in patterns)]
 
 
+def interrupt(running: subprocess.Popen[str]) -> str:
+    """Stop a test as Ctrl-C does, so that it stops its nodes and programs; return its output."""
+    running.send_signal(signal.SIGINT)
+    try:
+        return running.communicate(timeout=STOP_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        running.kill()
+        return running.communicate()[0]
+
+
 def run_test(script: Path, scratch: Path, port_seed: int, arguments: list[str], timeout: int) -> Outcome:
     """Run one script in a process of its own with its own ports and data folder."""
     command = [
@@ -46,13 +59,14 @@ def run_test(script: Path, scratch: Path, port_seed: int, arguments: list[str], 
         *arguments,
     ]
     begin = time.monotonic()
-    try:
-        done = subprocess.run(
-            command, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=timeout, check=False
-        )
-        code, output = done.returncode, done.stdout + done.stderr
-    except subprocess.TimeoutExpired as e:
-        code, output = 1, f"{e.stdout or ''}{e.stderr or ''}\nstopped: longer than {timeout} s"
+    with subprocess.Popen(
+        command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        try:
+            output, _ = running.communicate(timeout=timeout)
+            code = running.returncode
+        except subprocess.TimeoutExpired:
+            output, code = f"{interrupt(running)}\nstopped: longer than {timeout} s", 1
     return Outcome(script.name, code, time.monotonic() - begin, output)
 
 
@@ -103,7 +117,9 @@ def main() -> int:
     skipped = sum(o.code == SKIPPED for o in outcomes)
     failed = len(outcomes) - passed - skipped
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    if failed:
+    with contextlib.suppress(OSError):
+        scratch.rmdir()  # not empty: a test failed, or its data is to be kept
+    if scratch.is_dir():
         print(f"logs: {scratch}")
     return 1 if failed else 0
 

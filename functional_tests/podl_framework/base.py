@@ -30,7 +30,10 @@ class PodlTestFramework(BitcoinTestFramework):
         raise NotImplementedError
 
     def add_options(self, parser):
-        parser.set_defaults(configfile=str(BUILD_DIR / "test" / "config.ini"))
+        # Core's defaults lie beside the test, in this project's folders.
+        parser.set_defaults(
+            configfile=str(BUILD_DIR / "test" / "config.ini"), cachedir=str(BUILD_DIR / "test" / "cache")
+        )
 
     def make_requester(self) -> Requester:
         """Build the requester; tests with an unusual task override this."""

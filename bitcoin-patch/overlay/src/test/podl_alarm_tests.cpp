@@ -261,7 +261,6 @@ BOOST_AUTO_TEST_CASE(entry_that_could_not_be_written)
     }
     m_manager->Start();
     m_manager->SyncQueue();
-    BOOST_CHECK_EQUAL(m_manager->Info().finals, 1U);
     OpenManager();
     BOOST_CHECK_EQUAL(m_manager->Info().finals, 1U);
 }
@@ -345,8 +344,7 @@ BOOST_FIXTURE_TEST_CASE(malformed_shard, BadShardSetup)
     {
         const test::FullDisk full{1};
         const auto unwritten{m_manager->AddObject(ObjectKind::SHARD, m_release.AsRelease()->test_root, m_shards[0])};
-        BOOST_CHECK(unwritten.status == SubmitStatus::LATER && unwritten.reason == "podl-store-error");
-        BOOST_CHECK(Alarms().empty());
+        BOOST_CHECK(unwritten.status == SubmitStatus::LATER && unwritten.reason == "podl-store-error" && Alarms().empty());
     }
     const auto result{m_manager->AddObject(ObjectKind::SHARD, m_release.AsRelease()->test_root, m_shards[0])};
     BOOST_CHECK(result.reason == "podl-shard-label" && result.cls == FailureClass::PERM);
