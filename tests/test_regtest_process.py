@@ -99,6 +99,16 @@ def test_damaged_record(tmp_path: Path, text: str) -> None:
         read_record(tmp_path)
 
 
+@pytest.fixture
+def _default_signals() -> Iterator[None]:
+    """Give signals their default action: whoever runs the tests may ignore some, as nohup does."""
+    before = [(each, signal.signal(each, signal.SIG_DFL)) for each in INTERRUPTS]
+    yield
+    for each, kept in before:
+        signal.signal(each, kept)
+
+
+@pytest.mark.usefixtures("_default_signals")
 @pytest.mark.parametrize("number", INTERRUPTS)
 def test_every_signal_interrupts_once(number: signal.Signals) -> None:
     before = [signal.getsignal(each) for each in INTERRUPTS]
