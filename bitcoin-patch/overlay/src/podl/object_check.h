@@ -34,7 +34,7 @@ struct ObjectNamer {
 struct ObjectContext {
     ObjectId id{};
     std::vector<ObjectNamer> namers{};
-    Task task{}; //!< in force where the object is named; for shards
+    Task task{}; //!< in force where the object is named
 };
 
 /** Bytes are the right ones, but break a rule of whoever names them. */

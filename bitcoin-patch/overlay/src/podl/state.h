@@ -240,7 +240,7 @@ private:
     bool NamedByFinal(const ObjectId& id) const;
     /** Why a block cannot be a height's: what is recorded, or weights of another length than it says. */
     std::optional<std::string> FaultOf(const uint256& block, const uint256& weights_root, uint32_t n_params) const;
-    uint64_t SizeLimit(ObjectKind kind) const;
+    static uint64_t SizeLimit(const ObjectContext& context);
     uint64_t CandidateBytes() const;
     uint64_t CandidateQuota() const;
     /** Drop candidates' data that are worth less than this object until it fits. */

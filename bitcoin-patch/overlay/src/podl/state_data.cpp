@@ -105,15 +105,14 @@ std::optional<ObjectContext> State::Context(const ObjectId& id) const
     return context;
 }
 
-uint64_t State::SizeLimit(ObjectKind kind) const
+uint64_t State::SizeLimit(const ObjectContext& context)
 {
-    // The first task's limits are never exceeded by later ones.
-    const auto& task{m_schedule.TaskFor(m_schedule.FirstHeight())->task};
-    switch (kind) {
+    const auto& task{context.task};
+    switch (context.id.kind) {
     case ObjectKind::BODY: return MAX_BLOCK_SERIALIZED_SIZE;
-    case ObjectKind::WEIGHTS: return task.max_weights;
+    case ObjectKind::WEIGHTS: return WEIGHT_BYTES * task.max_weights;
     case ObjectKind::MODEL: return MODEL_BYTES * task.max_weights;
-    case ObjectKind::SHARD: return std::max(task.DataSize(task.shard_max), m_schedule.TaskFor(m_schedule.NextHeight())->task.DataSize(task.shard_max));
+    case ObjectKind::SHARD: return task.DataSize(task.shard_max);
     } // no default case, so the compiler can warn about missing cases
     assert(false);
 }
@@ -128,7 +127,7 @@ Result<std::optional<ObjectContext>> State::ContextFor(const ObjectId& id, uint6
     if (m_files.Has(id)) return std::optional<ObjectContext>{};
     auto context{Context(id)};
     if (!context) return Refuse(FailureClass::LATER, "podl-data-unwanted", "no accepted entry and no candidate names it");
-    const auto limit{SizeLimit(id.kind)};
+    const auto limit{SizeLimit(*context)};
     if (size == 0 || size > limit) return Refuse(FailureClass::DATA, "podl-data-size", strprintf("%u bytes, not 1..%u", size, limit));
     if (id.kind != ObjectKind::SHARD && !NamedByFinal(id) && !MakeRoom(id, size)) {
         return Refuse(FailureClass::LATER, "podl-data-full", strprintf("%u bytes of candidates' data held", CandidateBytes()));
