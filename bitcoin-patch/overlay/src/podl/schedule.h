@@ -107,6 +107,8 @@ public:
 
     /** The accepted entry that a signed entry contradicts, if any. The caller has verified the signature. */
     std::optional<Equivocation> FindConflict(const Entry& entry) const;
+    /** Lowest height without a final before the entry at this index. */
+    uint32_t OpenHeight(size_t index) const { return FirstHeight() + m_finals_before.at(index); }
     /** Number of finals accepted after the entry at this index. */
     size_t FinalsBehind(size_t index) const;
 

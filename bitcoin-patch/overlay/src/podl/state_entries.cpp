@@ -18,14 +18,6 @@ namespace {
 //! Alarms kept; the first ones tell most.
 constexpr size_t MAX_ALARMS{256};
 
-/** Height that an entry is about: that of its release or final, else the next one. */
-uint32_t HeightOf(const Entry& entry, uint32_t next_height)
-{
-    if (const auto* release{entry.AsRelease()}) return release->height;
-    if (const auto* final{entry.AsFinal()}) return final->height;
-    return next_height;
-}
-
 } // namespace
 
 Submission Refusal(const Reject& reject)
@@ -117,7 +109,7 @@ bool State::AddEquivocation(const Equivocation& found, int64_t now)
 std::optional<uint32_t> State::FrozenHeight() const
 {
     std::optional<uint32_t> height;
-    if (m_freeze) height = HeightOf(m_schedule.At(m_freeze->slot), m_schedule.NextHeight());
+    if (m_freeze) height = m_schedule.OpenHeight(m_freeze->slot);
     if (m_void) height = std::min(height.value_or(m_finals[*m_void].height), m_finals[*m_void].height);
     return height;
 }

@@ -98,4 +98,27 @@ BOOST_AUTO_TEST_CASE(shards_of_an_earlier_task)
     }
 }
 
+BOOST_AUTO_TEST_CASE(contradicting_tasks)
+{
+    const auto first{m_last};
+    Narrow(FIRST_HEIGHT + 1);
+    const auto second{m_last};
+    auto other{*m_wide.AsTask()};
+    other.max_replays += 1;
+    BOOST_CHECK_EQUAL(Submit(Seal(m_wide.time, other, m_wide.prev)).reason, "podl-entry-equivocation");
+    BOOST_CHECK(m_manager->Info().frozen);
+    for (const auto& mined : {first, second}) AddData(mined);
+    for (size_t i{1}; i < m_log.size(); ++i) {
+        const auto* release{m_log[i].AsRelease()};
+        if (!release) continue;
+        const auto key{KeyOf(release->height == FIRST_HEIGHT ? first : second, m_log[i])};
+        BOOST_CHECK_EQUAL(m_manager->SubmitVerdict(key, {50, SAMPLES - 50, "", ""}).reason, "");
+    }
+    m_manager->Start();
+    m_manager->SyncQueue();
+    // What was decided before the contested slot stands, what came behind it does not connect.
+    BOOST_CHECK(m_chain->StateOf(first.Hash()) == ChainLink::BlockState::CONNECTED);
+    BOOST_CHECK(m_chain->StateOf(second.Hash()) == ChainLink::BlockState::DATA);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
