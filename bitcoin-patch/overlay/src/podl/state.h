@@ -215,6 +215,9 @@ private:
     void AfterEntry(const Entry& entry, int64_t now);
     void ReportSuboptimal(const Entry& entry, const Final& final, int64_t now);
     void AddAlarm(const std::string& reason, const std::string& detail, const std::vector<std::string>& ids, int64_t now);
+    void AddConflictAlarm(const VerdictKey& key, const std::string& second, int64_t now);
+    /** Alarms of what is recorded, in case a crash or a full disk came between record and alarm. */
+    void RestoreAlarms(int64_t now);
     std::optional<std::string> VoidReason(const FinalRecord& final) const;
     /** Look at all finals. */
     void FindVoid();

@@ -156,6 +156,20 @@ void State::AddAlarm(const std::string& reason, const std::string& detail, const
     while (m_alarms_written < m_alarms.size() && m_store->WriteAlarm(m_alarms_written, m_alarms[m_alarms_written])) ++m_alarms_written;
 }
 
+void State::AddConflictAlarm(const VerdictKey& key, const std::string& second, int64_t now)
+{
+    const auto* first{m_verdicts.Find(key)};
+    const auto detail{(first ? Describe(first->verdict) : "a verdict") + ", " + second};
+    AddAlarm("podl-verdict-conflict", detail, {HexStr(key.weights_root), HexStr(key.test_root)}, now);
+}
+
+void State::RestoreAlarms(int64_t now)
+{
+    if (m_freeze) AddEquivocation({m_freeze->slot, m_freeze->accepted, m_freeze->other, m_schedule.FinalsBehind(m_freeze->slot)}, now);
+    if (m_void) UpdateVoid(m_finals[*m_void].hash, now);
+    for (const auto& key : m_verdicts.Conflicts()) AddConflictAlarm(key, "another one differs", now);
+}
+
 std::optional<std::string> State::VoidReason(const FinalRecord& final) const
 {
     if (const auto fault{FaultOf(final.hash, final.key.weights_root, final.n_params)}) return fault;

@@ -52,6 +52,7 @@ std::optional<std::string> State::Replay(StoredState stored, const Bytes& task, 
     if (const auto problem{ReplayLog(std::move(stored.entries), task)}) return problem;
     if (m_freeze && m_freeze->slot >= m_schedule.Size()) return "podl-store-corrupt: the frozen slot is not in the schedule";
     FindVoid();
+    RestoreAlarms(now);
     ReplayCommitments(stored.commitments);
     ReplayReveals(stored.reveals);
     if (!m_schedule.InReveal()) DropLosers();

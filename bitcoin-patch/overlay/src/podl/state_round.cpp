@@ -127,11 +127,9 @@ Submission State::AddVerdict(const VerdictKey& key, const Verdict& verdict, int6
         if (!m_store->WriteConflict(key)) return StoreFailure();
         m_verdicts.AddConflict(key);
         FindVoid(); // a final that only the first verdict contradicts is unknown again, not void
-        const auto& first{m_verdicts.Find(key)->verdict};
-        AddAlarm("podl-verdict-conflict", strprintf("%s on %s counted %u (rank sum %u), %s on %s counted %u (rank sum %u)", first.evaluator, first.device, first.count, first.rank_sum,
-                 verdict.evaluator, verdict.device, verdict.count, verdict.rank_sum), {HexStr(key.weights_root), HexStr(key.test_root)}, now);
+        AddConflictAlarm(key, Describe(verdict), now);
         Refresh(now, events);
-        return Refusal({FailureClass::EVIDENCE, "podl-verdict-conflict", strprintf("counted %u before", first.count)});
+        return Refusal({FailureClass::EVIDENCE, "podl-verdict-conflict", "before: " + Describe(m_verdicts.Find(key)->verdict)});
     }
     case Verdicts::Relation::FIRST:
         break;

@@ -4,10 +4,17 @@
 
 #include <podl/verdicts.h>
 
+#include <tinyformat.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace podl {
+
+std::string Describe(const Verdict& verdict)
+{
+    return strprintf("%s on %s counted %u (rank sum %u)", verdict.evaluator, verdict.device, verdict.count, verdict.rank_sum);
+}
 
 Verdicts::Verdicts(std::map<VerdictKey, StoredVerdict> verdicts, std::set<VerdictKey> conflicts)
     : m_verdicts{std::move(verdicts)}, m_conflicts{std::move(conflicts)}

@@ -18,6 +18,9 @@
 
 namespace podl {
 
+/** Who measured what, for people. */
+std::string Describe(const Verdict& verdict);
+
 /** What evaluators measured. The first verdict for a key stands. Not thread-safe. */
 class Verdicts
 {
@@ -35,6 +38,7 @@ public:
     void Credit(const StoredVerdict& stored);
 
     bool InConflict(const VerdictKey& key) const { return m_conflicts.contains(key); }
+    const std::set<VerdictKey>& Conflicts() const { return m_conflicts; }
     const StoredVerdict* Find(const VerdictKey& key) const;
     /** Count and rank sum; nullopt while unknown or in conflict, when nothing may be built on them. */
     std::optional<Measured> Trusted(const VerdictKey& key) const;

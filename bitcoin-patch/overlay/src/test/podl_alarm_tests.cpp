@@ -12,6 +12,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -235,6 +237,32 @@ BOOST_AUTO_TEST_CASE(full_disk)
         BOOST_CHECK(Alarms() == Names({"podl-entry-equivocation", "podl-verdict-conflict"}));
         BOOST_CHECK(m_manager->Info().frozen);
     }
+}
+
+BOOST_AUTO_TEST_CASE(recorded_without_its_alarm)
+{
+    // As after a crash between the two writes: there is room for the record, but not for the alarm behind it.
+    const auto without_alarm{[&](const auto& submit) {
+        uintmax_t size{0};
+        for (const auto& file : fs::directory_iterator{m_path_root / "podl" / "db"}) size = std::max(size, fs::file_size(file.path()));
+        const auto reason{[&] { const test::FullDisk full{size + 200}; return submit().reason; }()};
+        OpenManager();
+        return reason;
+    }};
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    BOOST_CHECK_EQUAL(without_alarm([&] { return Verdict(49); }), "");
+    Names expected{"podl-claim-mismatch"};
+    BOOST_CHECK(Alarms() == expected);
+    BOOST_CHECK_EQUAL(without_alarm([&] { return Verdict(50); }), "podl-verdict-conflict");
+    expected.push_back("podl-verdict-conflict");
+    BOOST_CHECK(Alarms() == expected);
+    const auto last{m_log.back()};
+    const auto twin{Seal(last.time + 1, last.body, last.prev)};
+    BOOST_CHECK_EQUAL(without_alarm([&] { return Submit(twin); }), "podl-entry-equivocation");
+    expected.push_back("podl-entry-equivocation");
+    BOOST_CHECK(Alarms() == expected);
+    OpenManager();
+    BOOST_CHECK(Alarms() == expected);
 }
 
 BOOST_AUTO_TEST_CASE(alarm_that_could_not_be_written)
