@@ -33,12 +33,13 @@ std::optional<Reject> State::CheckCommitment(const CBlockHeader& header, int64_t
 {
     const auto& task{m_schedule.TaskFor(m_schedule.NextHeight())->task};
     const auto hash{header.GetHash()};
-    if (!MeetsStamp(hash, task.stamp_bits)) return Reject{FailureClass::DATA, "podl-commit-stamp", strprintf("needs %u bits", task.stamp_bits)};
     if (!CheckProofOfWork(hash, header.nBits, *m_consensus)) return Reject{FailureClass::DATA, "podl-commit-stamp", "nBits"};
     if (IsFrozen()) return Reject{FailureClass::LATER, "podl-schedule-frozen", ""};
     if (!prev || header.hashPrevBlock != *prev) {
         return Reject{FailureClass::LATER, "podl-commit-prev", prev ? "builds on another block than " + prev->GetHex() : "the block to build on is not known yet"};
     }
+    // Which task asks for a stamp depends on the block to build on.
+    if (!MeetsStamp(hash, task.stamp_bits)) return Reject{FailureClass::DATA, "podl-commit-stamp", strprintf("needs %u bits", task.stamp_bits)};
     if (parent && header.nBits != parent->next_bits) return Reject{FailureClass::DATA, "podl-commit-stamp", strprintf("nBits is not %08x", parent->next_bits)};
     if (parent && header.GetBlockTime() <= parent->median_time_past) {
         return Reject{FailureClass::LATER, "podl-commit-time", strprintf("not above the parent's median time %d", parent->median_time_past)};

@@ -3,6 +3,9 @@
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
 #include <chain.h>
+#include <chainparams.h>
+#include <podl/disclosure.h>
+#include <pow.h>
 #include <test/podl_world.h>
 #include <util/time.h>
 
@@ -64,6 +67,19 @@ struct ManagerSetup : World {
     }
 };
 
+struct StampSetup : World {
+    StampSetup() : World{/*last_label=*/0, /*stamp_bits=*/8} { OpenManager(); }
+
+    /** Submit a commitment that proves its work, with or without the task's stamp. */
+    Submission Commit(const uint256& prev, bool stamped)
+    {
+        auto header{Mine(FIRST_HEIGHT, prev).disclosure.header};
+        const auto& consensus{Params().GetConsensus()};
+        while (!CheckProofOfWork(header.GetHash(), header.nBits, consensus) || MeetsStamp(header.GetHash(), m_task.stamp_bits) != stamped) ++header.nNonce;
+        return m_manager->SubmitCommitment(HeaderBytes(header));
+    }
+};
+
 using Names = std::vector<std::string>;
 
 void CheckSubmission(const Submission& result, SubmitStatus status, const std::string& reason)
@@ -106,6 +122,14 @@ BOOST_AUTO_TEST_CASE(commitments)
     BOOST_CHECK(m_manager->Template(other).can_commit && !m_manager->Template(m_base).can_commit);
     OpenManager();
     BOOST_CHECK_EQUAL(m_manager->Commitments().commitments.size(), 4U);
+}
+
+BOOST_FIXTURE_TEST_CASE(commitments_without_a_stamp, StampSetup)
+{
+    CheckSubmission(Commit(m_base, /*stamped=*/true), SubmitStatus::ACCEPTED, "");
+    CheckSubmission(Commit(m_base, /*stamped=*/false), SubmitStatus::REFUSED, "podl-commit-stamp");
+    // Another block's commitments may be under a task that asks for less: their sender is not to blame.
+    CheckSubmission(Commit(m_rng.rand256(), /*stamped=*/false), SubmitStatus::LATER, "podl-commit-prev");
 }
 
 BOOST_AUTO_TEST_CASE(commitment_times)

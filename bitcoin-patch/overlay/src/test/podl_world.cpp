@@ -123,7 +123,7 @@ void FakeChain::Activate()
     }
 }
 
-World::World(unsigned char last_label) : BasicTestingSetup{ChainType::REGTEST}
+World::World(unsigned char last_label, uint8_t stamp_bits) : BasicTestingSetup{ChainType::REGTEST}
 {
     CBlockHeader::s_podl_headers = true;
     m_requester = GenerateRandomKey();
@@ -131,7 +131,7 @@ World::World(unsigned char last_label) : BasicTestingSetup{ChainType::REGTEST}
     m_base = m_rng.rand256();
     CSHA256().Write(PROGRAM.data(), PROGRAM.size()).Finalize(m_program.begin());
     MakeShards(last_label);
-    MakeTask();
+    MakeTask(stamp_bits);
     SetMockTime(START + 100'000);
 }
 
@@ -180,7 +180,7 @@ std::vector<uint256> World::ShardLeaves() const
     return leaves;
 }
 
-void World::MakeTask()
+void World::MakeTask(uint8_t stamp_bits)
 {
     m_task = Task{
         .first_height = FIRST_HEIGHT,
@@ -197,7 +197,7 @@ void World::MakeTask()
         .shard_min = SAMPLES, .shard_max = SAMPLES,
         .min_commit = 1, .min_reveal = MIN_REVEAL, .max_phase = MAX_PHASE,
         .require_replay = true, .max_replays = 4,
-        .stamp_bits = 0,
+        .stamp_bits = stamp_bits,
         .list_size = 4, .pool_size = 4,
         .max_weights = 100,
         .evaluation_rate = 1'000'000,

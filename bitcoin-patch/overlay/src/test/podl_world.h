@@ -85,8 +85,11 @@ struct World : BasicTestingSetup {
     std::unique_ptr<Manager> m_manager;
     FakeChain* m_chain{nullptr}; //!< owned by the manager once attached
 
-    /** @param last_label  label of the last sample of every shard; 2 and above are malformed */
-    explicit World(unsigned char last_label = 0);
+    /**
+     * @param last_label  label of the last sample of every shard; 2 and above are malformed
+     * @param stamp_bits  that the task asks of commitments
+     */
+    explicit World(unsigned char last_label = 0, uint8_t stamp_bits = 0);
     ~World();
 
     /** Open the manager on this world's folder, without a chain. */
@@ -118,7 +121,7 @@ private:
     std::array<unsigned char, SIGNATURE_SIZE> Sign(const CKey& key, const uint256& message) const;
     std::vector<uint256> ShardLeaves() const;
     void MakeShards(unsigned char last_label);
-    void MakeTask();
+    void MakeTask(uint8_t stamp_bits);
 };
 
 } // namespace podl::test
