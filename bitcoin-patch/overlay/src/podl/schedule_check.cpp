@@ -24,8 +24,8 @@ util::Unexpected<Reject> Bad(const char* reason, std::string detail)
 
 Result<void> CheckNotFuture(uint64_t time, int64_t now)
 {
-    const int64_t latest{std::max<int64_t>(now, 0) + MAX_FUTURE_TIME};
-    if (time <= static_cast<uint64_t>(latest)) return {};
+    const uint64_t latest{static_cast<uint64_t>(std::max<int64_t>(now, 0)) + MAX_FUTURE_TIME}; // a first task may have any time
+    if (time <= latest) return {};
     return Refuse(FailureClass::LATER, "podl-entry-future", strprintf("time %u is %u s ahead", time, time - latest + MAX_FUTURE_TIME));
 }
 

@@ -120,10 +120,10 @@ std::vector<RPCResult> InfoDoc()
                 {RPCResult::Type::ARR, "ids", "The objects concerned", {{RPCResult::Type::STR_HEX, "", "An id, root or block hash"}}},
             }},
         }},
-        {RPCResult::Type::STR, "accuracywork", "Sum over the evaluated finals of floor(2^24 * n / (n - correct + 1)), a decimal number"},
+        {RPCResult::Type::STR, "accuracywork", "Sum over the finals that are not void of floor(2^24 * n / (n - correct + 1)), a decimal number"},
         {RPCResult::Type::OBJ, "heights", "Numbers of heights",
         {
-            {RPCResult::Type::NUM, "evaluated", "Finals that this node has a verdict for"},
+            {RPCResult::Type::NUM, "evaluated", "Finals whose claim this node's verdict confirms"},
         }},
         {RPCResult::Type::ARR, "evaluators", "Evaluators that submitted verdicts",
         {
