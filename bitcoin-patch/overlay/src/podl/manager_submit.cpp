@@ -119,7 +119,7 @@ Submission Manager::AddObject(ObjectKind kind, const uint256& hash, std::span<co
     // Megabytes are hashed and written without the lock.
     const auto findings{CheckObject(**context, bytes)};
     Events events;
-    const bool recorded{findings.faults.empty() || WITH_LOCK(m_mutex, return m_state->AddFaults(id, findings.faults, GetTime(), events))};
+    const bool recorded{findings.faults.empty() || WITH_LOCK(m_mutex, return m_state->AddFindings(id, findings, GetTime(), events))};
     Submission result;
     if (!recorded) {
         result = StoreFailure();

@@ -107,7 +107,7 @@ public:
     /** Whether an object of this size would be taken now, and what it has to be checked against. Null context: held already. */
     Result<std::optional<ObjectContext>> ContextFor(const ObjectId& id, uint64_t size);
     /** Record what CheckObject has found. @returns whether all of it is on disk */
-    bool AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events);
+    bool AddFindings(const ObjectId& id, const ObjectFindings& findings, int64_t now, Events& events);
     /** The object's file is written: hold it, unless nobody names it any more. */
     Submission AddObject(const ObjectId& id, uint64_t size, int64_t now, Events& events);
     ObjectFiles& Files() { return m_files; }
@@ -189,6 +189,7 @@ private:
     size_t m_first_kept{0};                       //!< lowest final whose body may still be an own file
     std::set<ObjectId> m_archive;                 //!< objects of finals that are not held
     std::map<uint256, std::string> m_faults;      //!< block hash or release id
+    std::set<ObjectId> m_unusable;                //!< bytes seen that nobody named so far can use: not fetched again
     std::vector<AlarmView> m_alarms;
     size_t m_alarms_written{0};                   //!< how many of them are on disk
     std::optional<Freeze> m_freeze;

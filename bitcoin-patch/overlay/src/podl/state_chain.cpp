@@ -94,7 +94,8 @@ void State::DropBodies(int flushed_height)
 bool State::AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events)
 {
     const auto& final{m_finals.at(height - m_podl_height)};
-    return AddFaults({ObjectKind::BODY, final.hash}, {{FinalNamer(final, ObjectKind::BODY), reason}}, now, events);
+    const ObjectFindings findings{.faults = {{FinalNamer(final, ObjectKind::BODY), reason}}};
+    return AddFindings({ObjectKind::BODY, final.hash}, findings, now, events);
 }
 
 std::optional<std::string> State::CheckTip(int tip_height)

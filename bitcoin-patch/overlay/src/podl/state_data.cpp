@@ -144,10 +144,11 @@ std::optional<std::string> State::FaultOf(const uint256& block, const uint256& w
     return std::nullopt;
 }
 
-bool State::AddFaults(const ObjectId& id, const std::vector<ObjectFault>& faults, int64_t now, Events& events)
+bool State::AddFindings(const ObjectId& id, const ObjectFindings& findings, int64_t now, Events& events)
 {
+    if (findings.reject) m_unusable.insert(id);
     bool written{true};
-    for (const auto& [namer, reason] : faults) {
+    for (const auto& [namer, reason] : findings.faults) {
         if (id.kind == ObjectKind::MODEL) {
             // Evaluation does not need the model, so it cannot make a final void.
             if (namer.is_final) AddAlarm(reason, "model bytes of a final", {namer.id.GetHex(), HexStr(id.hash)}, now);
@@ -229,7 +230,7 @@ void State::DropLosers()
 
 void State::AddNeed(const ObjectId& id, int height, std::vector<Need>& needs, bool background) const
 {
-    if (m_files.Has(id)) return;
+    if (m_files.Has(id) || m_unusable.contains(id)) return;
     const auto context{Context(id)};
     if (!context) return;
     const auto type{id.kind == ObjectKind::BODY ? P2P_BODY : P2P_DATA};

@@ -116,6 +116,7 @@ void State::ReplayReveals(const std::vector<Bytes>& stored)
 
 void State::Apply(const Entry& entry)
 {
+    m_unusable.clear(); // the entry may name them anew
     if (entry.AsRelease()) m_table.Open(entry.id);
     if (const auto* final{entry.AsFinal()}) ApplyFinal(entry, *final);
 }

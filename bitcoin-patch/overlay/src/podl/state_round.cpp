@@ -81,6 +81,7 @@ Submission State::AddReveal(Reveal reveal, int64_t now, Events& events)
     if (dropped) (void)m_store->EraseReveal(*dropped);
     if (added == CandidateTable::Added::DUPLICATE) return {.status = SubmitStatus::DUPLICATE};
     if (added == CandidateTable::Added::LOWER) return Refusal({FailureClass::LATER, "podl-late-reveal", "two higher claims of this header are held"});
+    m_unusable.clear(); // the reveal may name them anew
     events.push_back({.type = Event::Type::REVEAL, .id = id, .block = hash});
     events.push_back({.type = Event::Type::CANDIDATE, .id = hash});
     Refresh(now, events);

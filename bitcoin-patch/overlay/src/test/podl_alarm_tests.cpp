@@ -3,6 +3,7 @@
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
 #include <chain.h>
+#include <podl/merkle.h>
 #include <podl/object_check.h>
 #include <primitives/block.h>
 #include <primitives/transaction.h>
@@ -172,6 +173,22 @@ BOOST_AUTO_TEST_CASE(verdict_known_before_the_final)
     BOOST_CHECK_EQUAL(Verdict(49).reason, "");
     Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
     CheckVoid("podl-claim-mismatch");
+}
+
+BOOST_AUTO_TEST_CASE(model_out_of_range)
+{
+    m_mined.model.back() = 0x7f;
+    auto& [header, opening, recipe, payout]{m_mined.disclosure};
+    opening.model_root = DataRoot(m_mined.model);
+    header.hashModel = opening.GetHash();
+    const auto release{MakeRelease(FIRST_HEIGHT, 1, m_base, {m_mined.Hash()})};
+    Accept(release);
+    Accept(MakeFinal(FIRST_HEIGHT, 1, m_mined, 50));
+    const auto wanted{[&] { return std::ranges::count(m_manager->Wanted(), ObjectKind::MODEL, &Want::kind); }};
+    BOOST_CHECK_EQUAL(wanted(), 1);
+    BOOST_CHECK_EQUAL(m_manager->AddObject(ObjectKind::MODEL, opening.model_root, m_mined.model).reason, "podl-model-range");
+    BOOST_CHECK(Alarms() == Names({"podl-model-range"}));
+    BOOST_CHECK_EQUAL(wanted(), 0);
 }
 
 BOOST_AUTO_TEST_CASE(signed_nonsense)
@@ -377,6 +394,9 @@ BOOST_FIXTURE_TEST_CASE(malformed_shard, BadShardSetup)
     const auto result{m_manager->AddObject(ObjectKind::SHARD, m_release.AsRelease()->test_root, m_shards[0])};
     BOOST_CHECK(result.reason == "podl-shard-label" && result.cls == FailureClass::PERM);
     BOOST_CHECK(Alarms() == Names({"podl-shard-label"}));
+    BOOST_CHECK(m_manager->Wanted().empty()); // the same bytes would come again and again
+    BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(m_mined, m_release.id, 50)).status == SubmitStatus::ACCEPTED);
+    BOOST_CHECK_EQUAL(std::ranges::count(m_manager->Wanted(), ObjectKind::SHARD, &Want::kind), 1); // a new namer might use them
     BOOST_CHECK(!m_manager->Info().frozen); // the next attempt opens another shard
     Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
     CheckVoid("podl-shard-label");
