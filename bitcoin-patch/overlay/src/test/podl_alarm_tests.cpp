@@ -2,16 +2,10 @@
 // Distributed under the MIT software license, see the accompanying
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
-#include <chain.h>
 #include <podl/merkle.h>
-#include <podl/object_check.h>
-#include <primitives/block.h>
-#include <primitives/transaction.h>
+#include <test/podl_alarm_setup.h>
 #include <test/podl_full_disk.h>
-#include <test/podl_world.h>
 #include <util/strencodings.h>
-
-#include <boost/test/unit_test.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -24,75 +18,6 @@
 
 using namespace podl;
 using namespace podl::test;
-
-namespace {
-
-struct AlarmSetup : World {
-    Mined m_mined;
-    Entry m_release;
-
-    explicit AlarmSetup(unsigned char last_label = 0) : World{last_label}
-    {
-        OpenManager();
-        m_mined = Mine(FIRST_HEIGHT, m_base);
-        m_release = MakeRelease(FIRST_HEIGHT, 0, m_base, {m_mined.Hash()});
-        Accept(m_release);
-    }
-
-    Submission Verdict(uint32_t count) { return m_manager->SubmitVerdict(KeyOf(m_mined, m_release), {count, SAMPLES - count, "cpu", "test"}); }
-
-    std::vector<std::string> Alarms() const
-    {
-        std::vector<std::string> reasons;
-        for (const auto& alarm : m_manager->Info().alarms) reasons.push_back(alarm.reason);
-        return reasons;
-    }
-
-    bool Admits(const Mined& mined, int height)
-    {
-        CBlockIndex prev;
-        prev.nHeight = height - 1;
-        return m_manager->CheckHeader(mined.Hash(), prev) == HeaderStatus::ADMIT;
-    }
-
-    /** A block of the same opening whose coinbase pays someone else. */
-    static void PayAnother(Mined& mined)
-    {
-        CBlock block{*ParseBody(mined.body)};
-        CMutableTransaction coinbase{*block.vtx[0]};
-        coinbase.vout[0].scriptPubKey = CScript{} << OP_7;
-        block.vtx[0] = MakeTransactionRef(coinbase);
-        block.hashMerkleRoot = block.vtx[0]->GetHash().ToUint256();
-        block.hashModel = mined.disclosure.opening.GetHash();
-        mined.disclosure.header = block;
-        mined.body = ToBytes(TX_WITH_WITNESS(block));
-    }
-
-    /** The final of the first height is void for this reason: now and after a restart. */
-    void CheckVoid(const std::string& reason)
-    {
-        const auto next{MakeRelease(FIRST_HEIGHT + 1, 0, m_mined.Hash(), {Mine(FIRST_HEIGHT + 1, m_mined.Hash()).Hash()})};
-        for (const bool restarted : {false, true}) {
-            if (restarted) OpenManager();
-            BOOST_REQUIRE(!Alarms().empty());
-            BOOST_CHECK_EQUAL(Alarms().back(), reason);
-            BOOST_CHECK(m_manager->Info().frozen && !Admits(m_mined, FIRST_HEIGHT));
-            BOOST_CHECK_EQUAL(m_manager->Info().accuracy_work, 0U);
-            BOOST_CHECK_EQUAL(Submit(next).reason, "podl-schedule-frozen");
-        }
-        m_manager->Start();
-        m_manager->SyncQueue();
-        BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::UNKNOWN);
-    }
-};
-
-struct BadShardSetup : AlarmSetup {
-    BadShardSetup() : AlarmSetup{2} {}
-};
-
-using Names = std::vector<std::string>;
-
-} // namespace
 
 BOOST_FIXTURE_TEST_SUITE(podl_alarm_tests, AlarmSetup)
 
@@ -230,84 +155,6 @@ BOOST_AUTO_TEST_CASE(conflicting_verdicts_prove_nothing)
         BOOST_CHECK(Alarms() == Names({"podl-claim-mismatch", "podl-verdict-conflict"}));
         BOOST_CHECK(!m_manager->Info().frozen && m_manager->Info().evaluated == 0);
     }
-}
-
-BOOST_AUTO_TEST_CASE(full_disk)
-{
-    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
-    AddData(m_mined);
-    const auto last{m_log.back()};
-    const auto twin{Seal(last.time + 1, last.body, last.prev)};
-    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
-    {
-        const test::FullDisk full{1};
-        const auto evidence{Submit(twin)};
-        BOOST_CHECK(evidence.status == SubmitStatus::LATER && evidence.reason == "podl-store-error");
-        BOOST_CHECK(!m_manager->Info().frozen);
-        BOOST_CHECK_EQUAL(Verdict(51).reason, "podl-store-error");
-        BOOST_CHECK(Alarms().empty());
-    }
-    BOOST_CHECK_EQUAL(Submit(twin).reason, "podl-entry-equivocation");
-    BOOST_CHECK_EQUAL(Verdict(51).reason, "podl-verdict-conflict");
-    for (const bool restarted : {false, true}) {
-        if (restarted) OpenManager();
-        BOOST_CHECK(Alarms() == Names({"podl-entry-equivocation", "podl-verdict-conflict"}));
-        BOOST_CHECK(m_manager->Info().frozen);
-    }
-}
-
-BOOST_AUTO_TEST_CASE(recorded_without_its_alarm)
-{
-    // As after a crash between the two writes: there is room for the record, but not for the alarm behind it.
-    const auto without_alarm{[&](const auto& submit) {
-        uintmax_t size{0};
-        for (const auto& file : fs::directory_iterator{m_path_root / "podl" / "db"}) size = std::max(size, fs::file_size(file.path()));
-        const auto reason{[&] { const test::FullDisk full{size + 200}; return submit().reason; }()};
-        OpenManager();
-        return reason;
-    }};
-    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
-    BOOST_CHECK_EQUAL(without_alarm([&] { return Verdict(49); }), "");
-    Names expected{"podl-claim-mismatch"};
-    BOOST_CHECK(Alarms() == expected);
-    BOOST_CHECK_EQUAL(without_alarm([&] { return Verdict(50); }), "podl-verdict-conflict");
-    expected.push_back("podl-verdict-conflict");
-    BOOST_CHECK(Alarms() == expected);
-    const auto last{m_log.back()};
-    const auto twin{Seal(last.time + 1, last.body, last.prev)};
-    BOOST_CHECK_EQUAL(without_alarm([&] { return Submit(twin); }), "podl-entry-equivocation");
-    expected.push_back("podl-entry-equivocation");
-    BOOST_CHECK(Alarms() == expected);
-    OpenManager();
-    BOOST_CHECK(Alarms() == expected);
-}
-
-BOOST_AUTO_TEST_CASE(alarm_that_could_not_be_written)
-{
-    const auto nonsense{[&](uint32_t claim) { return Seal(Time(), MakeFinal(FIRST_HEIGHT, 0, m_mined, claim).body, m_release.id); }};
-    const auto first{nonsense(SAMPLES + 1)}, second{nonsense(SAMPLES + 2)};
-    {
-        const test::FullDisk full{1};
-        BOOST_CHECK_EQUAL(Submit(first).reason, "podl-final-invalid");
-    }
-    BOOST_CHECK_EQUAL(Submit(second).reason, "podl-final-invalid");
-    for (const bool restarted : {false, true}) {
-        if (restarted) OpenManager();
-        BOOST_CHECK(Alarms() == Names({"podl-final-invalid", "podl-final-invalid"}));
-    }
-}
-
-BOOST_AUTO_TEST_CASE(entry_that_could_not_be_written)
-{
-    const auto final{MakeFinal(FIRST_HEIGHT, 0, m_mined, 50)};
-    {
-        const test::FullDisk full{1};
-        BOOST_CHECK_EQUAL(Submit(final).reason, "podl-store-error");
-    }
-    m_manager->Start();
-    m_manager->SyncQueue();
-    OpenManager();
-    BOOST_CHECK_EQUAL(m_manager->Info().finals, 1U);
 }
 
 BOOST_AUTO_TEST_CASE(coinbase_that_pays_another)
