@@ -234,7 +234,7 @@ void State::AddNeed(const ObjectId& id, int height, std::vector<Need>& needs, bo
     const auto context{Context(id)};
     if (!context) return;
     const auto type{id.kind == ObjectKind::BODY ? P2P_BODY : P2P_DATA};
-    const Want want{type, id.hash, id.kind, ExpectedSize(*context, context->namers.front()), SizeLimit(id.kind)};
+    const Want want{type, id.hash, id.kind, ExpectedSize(*context, context->namers.front()), SizeLimit(*context)};
     needs.push_back({KindName(id.kind), id.hash, height, want, background});
 }
 
