@@ -275,7 +275,7 @@ def _is_over(rpc: Node, job: Job) -> bool:
     return job not in rpc.candidates().jobs
 
 
-def judge(node: TestNode, requester: Requester, *, name: str = "scripted", limit: int = 100) -> int:
+def judge(node: TestNode, requester: Requester, *, name: str = "scripted", limit: int = 1000) -> int:
     """Do the node's evaluation jobs until it has none; return how many were done."""
     rpc = client(node)
     done = 0
