@@ -41,12 +41,11 @@ class PodlFetchTest(PodlTestFramework):
         self.chain_id = self.requester.log.chain_id
         node, other = self.nodes
         wallet = MiniWallet(node)
-        self.connect_nodes(0, 1)
-        self.generate(wallet, self.podl_height - 1)
-        self.disconnect_nodes(0, 1)
+        self.generate(wallet, self.podl_height - 1, sync_fun=self.no_op)
         wallet.send_self_transfer(from_node=node, target_vsize=80_000)
         miner = Miner(self.requester, "only", epochs=1)
         self.round = Round(self.requester, node, [miner]).commit()
+        self.check_early_commitment(node, other)
         self.check_nothing_early(node)
         self.round.close()
         self.reveal = self.round.reveal().judge().best()
@@ -70,6 +69,23 @@ class PodlFetchTest(PodlTestFramework):
             (DATA, trained.model_root): trained.model,
             (DATA, release.body.test_root): self.requester.shard_data(release),
         }
+
+    def check_early_commitment(self, node, other):
+        self.log.info("A first commitment is fetched again when its parent is the tip")
+        kept = self.round.kept[0]
+        peer = self.connect(other)
+        peer.send_without_ping(p2p.inv((COMMITMENT, kept.hash)))
+        peer.wait_for_request(COMMITMENT, kept.hash)
+        with other.assert_debug_log(["podl-commit-prev"]):
+            peer.forget()
+            peer.send_and_ping(p2p.data(COMMITMENT, kept.hash, kept.disclosure.header.serialize()))
+        for height in range(1, self.podl_height):
+            other.submitblock(node.getblock(node.getblockhash(height), 0))
+        assert_equal(other.getbestblockhash(), node.getbestblockhash())
+        peer.wait_for_request(COMMITMENT, kept.hash)
+        peer.send_and_ping(p2p.data(COMMITMENT, kept.hash, kept.disclosure.header.serialize()))
+        assert_equal([c["hash"] for c in other.listpodlcommitments()["commitments"]], [kept.hash_hex])
+        other.disconnect_p2ps()
 
     def check_nothing_early(self, node):
         self.log.info("Before the release only the commitment is given away")

@@ -241,6 +241,13 @@ PeerLimits Manager::Limits() const
     return m_state->Limits();
 }
 
+std::optional<uint256> Manager::OpenPrev() const
+{
+    const auto first_tip{FirstTip()};
+    LOCK(m_mutex);
+    return m_state->OpenPrev(first_tip);
+}
+
 uint256 Manager::LastEntryId() const
 {
     LOCK(m_mutex);

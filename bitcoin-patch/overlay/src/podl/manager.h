@@ -94,6 +94,8 @@ public:
     /** What should be fetched from peers now, most urgent first. AddObject takes more than this: all that is named. */
     std::vector<Want> Wanted() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     PeerLimits Limits() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    /** Block that commitments must build on, if it is known yet. */
+    std::optional<uint256> OpenPrev() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
 
     // What peers ask for.
 

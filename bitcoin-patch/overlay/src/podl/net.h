@@ -138,6 +138,7 @@ private:
     bool m_has_first_parent GUARDED_BY(NetEventsInterface::g_msgproc_mutex){false};
     bool m_replan GUARDED_BY(NetEventsInterface::g_msgproc_mutex){true};
     bool m_advanced GUARDED_BY(NetEventsInterface::g_msgproc_mutex){false}; //!< what could not be judged may be judged now
+    std::optional<uint256> m_open_prev GUARDED_BY(NetEventsInterface::g_msgproc_mutex){}; //!< what commitments build on
     Clock::time_point m_next_plan GUARDED_BY(NetEventsInterface::g_msgproc_mutex){};
     Clock::time_point m_next_wanted GUARDED_BY(NetEventsInterface::g_msgproc_mutex){};
 };

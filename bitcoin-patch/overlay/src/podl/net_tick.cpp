@@ -128,6 +128,10 @@ void Net::Plan()
         m_next_wanted = now + WANTED_INTERVAL;
         m_chunks.SetLimits(m_manager.Limits());
         m_chunks.SetWanted(m_manager.Wanted());
+        // At the first height the chain decides what commitments build on, not the schedule.
+        const auto prev{m_manager.OpenPrev()};
+        m_advanced = m_advanced || prev != m_open_prev;
+        m_open_prev = prev;
     } else if (!m_replan && now < m_next_plan) {
         return;
     }

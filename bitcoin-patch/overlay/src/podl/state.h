@@ -98,6 +98,8 @@ public:
 
     /** @param first_tip  the active tip, if it has the height below the first PoDL block */
     Submission AddCommitment(const CBlockHeader& header, const Bytes& bytes, int64_t now, const std::optional<uint256>& first_tip, const std::optional<ParentInfo>& parent, Events& events);
+    /** Block that commitments must build on, if it is known yet. */
+    std::optional<uint256> OpenPrev(const std::optional<uint256>& first_tip) const;
     Submission AddReveal(Reveal reveal, int64_t now, Events& events);
     Submission AddVerdict(const VerdictKey& key, const Verdict& verdict, int64_t now, Events& events);
     Submission AddAudit(const uint256& block, const Audit& audit);
@@ -227,7 +229,6 @@ private:
     std::optional<uint32_t> FrozenHeight() const;
 
     // state_round.cpp
-    std::optional<uint256> OpenPrev(const std::optional<uint256>& first_tip) const;
     std::optional<Reject> CheckCommitment(const CBlockHeader& header, int64_t now, const std::optional<uint256>& prev, const std::optional<ParentInfo>& parent) const;
     VerdictKey KeyOf(const Disclosure& disclosure, const Round& round) const;
     /** Samples and classes that a key is about; nullopt if no final and no candidate has this key. */
