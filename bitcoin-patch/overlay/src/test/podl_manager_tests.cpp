@@ -3,6 +3,7 @@
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
 #include <chain.h>
+#include <podl/merkle.h>
 #include <chainparams.h>
 #include <podl/disclosure.h>
 #include <pow.h>
@@ -268,6 +269,21 @@ BOOST_AUTO_TEST_CASE(a_node_that_comes_later)
     m_manager->SyncQueue();
     BOOST_CHECK(m_chain->StateOf(mined.Hash()) == ChainLink::BlockState::CONNECTED);
     BOOST_CHECK(Waiting().empty() && m_manager->Wanted().empty());
+}
+
+BOOST_AUTO_TEST_CASE(weights_of_another_length)
+{
+    // The right bytes prove an opening wrong that names their length wrong.
+    auto mined{Mine(FIRST_HEIGHT, m_base)};
+    mined.weights.push_back(1);
+    auto& [header, opening, recipe, payout]{mined.disclosure};
+    opening.weights_root = DataRoot(mined.weights);
+    header.hashModel = opening.GetHash();
+    const auto release{Release({mined.Hash()})};
+    Accept(release);
+    BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(mined, release.id, 50)).status == SubmitStatus::ACCEPTED);
+    CheckSubmission(m_manager->AddObject(ObjectKind::WEIGHTS, opening.weights_root, mined.weights), SubmitStatus::REFUSED, "podl-model-size");
+    BOOST_CHECK_EQUAL(StateOf(mined), "invalid podl-model-size");
 }
 
 BOOST_AUTO_TEST_CASE(a_new_attempt)
