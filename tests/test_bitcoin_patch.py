@@ -1,13 +1,8 @@
 """The tools of bitcoin-patch/: pin, series, apply, export and check, on a small made-up upstream."""
 
 import fcntl
-import hashlib
-import io
 import shutil
-import signal
-import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -16,172 +11,21 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bitcoin-patch"))
 
-# The tools' folder has a dash in its name: its scripts are run by path and are no package.
 import apply
 import check
 import export
-import fetch
 import packages
-from series_lib import (
-    Layout,
-    PatchError,
-    one_line_errors,
-    parse_patch,
-    read_pin,
-    read_series,
-    tree_lock,
-    tree_sha256,
-)
-
-MAIN = "".join(f"line {number}\n" for number in range(1, 31))
-HEADER = "Subject: main: add calls\nProtocol: section 6\nForwarded: not-needed\n\n" + "why " * 20
-
-
-def archive_of(files: dict[str, bytes], path: Path) -> None:
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-
-
-def write_pin(layout: Layout, archive: Path, tree: str) -> None:
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    text = f"name: up-stream\nversion: 1\nsha256: {digest}\nfolder: dep/core\ntree_sha256: {tree}\n"
-    (layout.patch_dir / "UPSTREAM").write_text(text)
-
-
-def write_patch(layout: Layout, name: str, diff: str, header: str = HEADER) -> None:
-    (layout.patch_dir / "patches" / name).write_text(f"{header.rstrip()}\n\n{diff}")
-    with (layout.patch_dir / "patches" / "series").open("a") as series:
-        series.write(f"{name}\n")
-
-
-def edited(text: str, line: int, extra: str) -> str:
-    return text.replace(f"line {line}\n", f"line {line}\n{extra}\n")
-
-
-def diff_of(after: str) -> str:
-    return export.diff_text({"src/main.cpp": MAIN}, {"src/main.cpp": after})
+from series_lib import Layout, PatchError, parse_patch, read_pin, read_series, tree_lock
+from tests.patch_samples import HEADER, MAIN, diff_of, edited, make_layout, write_patch
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    path = tmp_path / "up_stream-1.tar.gz"
-    files = {"src/main.cpp": MAIN.encode(), "src/other.cpp": b"other\n"}
-    archive_of({f"up_stream-1/dep/core/{name}": content for name, content in files.items()}, path)
-    return path
-
-
-@pytest.fixture
-def layout(tmp_path: Path, archive: Path) -> Layout:
-    """Make one pinned upstream with one patch and one overlay file, fetched."""
-    made = Layout(tmp_path / "patch", tmp_path / "build")
-    (made.overlay / "src" / "podl").mkdir(parents=True)
-    (made.overlay / "src" / "podl" / "new.cpp").write_text("new\n")
-    (made.patch_dir / "patches").mkdir()
-    core = tmp_path / "plain"
-    (core / "src").mkdir(parents=True)
-    (core / "src" / "main.cpp").write_text(MAIN)
-    (core / "src" / "other.cpp").write_text("other\n")
-    write_pin(made, archive, tree_sha256(core))
-    write_patch(made, "0001-a.patch", diff_of(edited(MAIN, 5, "first();")))
-    fetch.fetch(made, str(archive))
-    return made
+def layout(tmp_path: Path) -> Layout:
+    return make_layout(tmp_path)
 
 
 def times(layout: Layout) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in layout.tree.rglob("*") if path.is_file()}
-
-
-def test_fetch_refuses_another_archive_before_unpacking(layout: Layout, tmp_path: Path) -> None:
-    other = tmp_path / "other.tar.gz"
-    archive_of({"up_stream-1/dep/core/src/main.cpp": b"evil\n"}, other)
-    fresh = Layout(layout.patch_dir, tmp_path / "fresh")
-    with pytest.raises(PatchError, match="SHA-256 is"):
-        fetch.fetch(fresh, str(other))
-    assert list(fresh.build_dir.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["up_stream-1/dep/core/../../../evil", "up_stream-1/dep/core/src/link"])
-def test_fetch_refuses_paths_outside_and_links(layout: Layout, tmp_path: Path, name: str) -> None:
-    evil = tmp_path / "evil.tar.gz"
-    with tarfile.open(evil, "w:gz") as tar:
-        member = tarfile.TarInfo(name)
-        member.type = tarfile.SYMTYPE if name.endswith("link") else tarfile.REGTYPE
-        member.linkname = "/etc/passwd"
-        tar.addfile(member)
-    with pytest.raises(PatchError, match="refusing to unpack"):
-        fetch.unpack(evil, read_pin(layout), tmp_path / "out")
-    assert not (tmp_path / "evil").exists()
-
-
-def test_fetch_checks_a_folder_by_its_tree_hash(layout: Layout, tmp_path: Path) -> None:
-    fresh = Layout(layout.patch_dir, tmp_path / "fresh")
-    source = tmp_path / "plain"
-    fetch.fetch(fresh, str(source))
-    assert tree_sha256(fresh.upstream) == read_pin(layout).tree_sha256
-    (source / "src" / "main.cpp").write_text("changed\n")
-    with pytest.raises(PatchError, match="tree hash"):
-        fetch.fetch(Layout(layout.patch_dir, tmp_path / "second"), str(source))
-
-
-@pytest.mark.parametrize(
-    ("said", "reason"),
-    [
-        ("WARNING: x\nERROR: No matching\n  distribution\n", "ERROR: No matching distribution"),
-        ("No module named pip\n", "No module named pip"),
-    ],
-)
-def test_failed_download_is_one_line(
-    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str
-) -> None:
-    failed = subprocess.CompletedProcess([], 1, "", said)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(PatchError) as caught:
-        fetch.fetch(Layout(layout.patch_dir, tmp_path / "fresh"))
-    assert str(caught.value) == f"cannot download up-stream==1 (--source PATH takes a copy): {reason}"
-
-
-def fail(error: BaseException) -> None:
-    with one_line_errors("tool"):
-        raise error
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "said"),
-    [
-        (PatchError("the reason"), 1, "the reason"),
-        (PermissionError(13, "Permission denied", "/build"), 1, "/build: Permission denied"),
-        (KeyboardInterrupt(), 130, "interrupted"),
-    ],
-)
-def test_tools_end_with_one_line(
-    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        fail(error)
-    assert caught.value.code == code
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith(f"tool: {said}")
-
-
-def terminate() -> None:
-    with one_line_errors("tool"):
-        signal.raise_signal(signal.SIGTERM)
-
-
-def test_sigterm_interrupts_a_tool() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as caught:
-        terminate()
-    assert caught.value.code == 130
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_fetch_does_nothing_when_the_tree_is_there(layout: Layout) -> None:
-    fetch.fetch(layout, "/does/not/exist")
 
 
 def test_apply_writes_patches_and_overlay_once(layout: Layout) -> None:

@@ -10,9 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bitcoin-patch"))
 
 import bump
-from export import diff_text
-from series_lib import Layout, PatchError, tree_sha256
-from tests.test_bitcoin_patch import MAIN, archive_of, diff_of, edited, write_patch, write_pin
+from apply import apply
+from export import diff_text, export
+from fetch import fetch
+from series_lib import Layout, PatchError, read_series, series_states, tree_sha256
+from tests.patch_samples import MAIN, archive_of, diff_of, edited, write_patch, write_pin
 
 
 @pytest.fixture
@@ -43,35 +45,58 @@ def make_other(tmp_path: Path, text: str) -> Path:
     return other
 
 
-def words(layout: Layout, other: Path) -> list[tuple[str, int]]:
-    return [(outcome.word, outcome.by_hand) for outcome in bump.try_series(layout, other)[0]]
+def words(layout: Layout, other: Path) -> list[str]:
+    return [outcome.word for outcome in bump.try_series(layout, other)[0]]
+
+
+def moved_away(first: int, last: int) -> str:
+    """Lines first to last of MAIN, moved to its end."""
+    lines = MAIN.splitlines(keepends=True)
+    return "".join(lines[: first - 1] + lines[last:] + lines[first - 1 : last])
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (MAIN, [("clean", 0), ("clean", 0)]),
-        ("moved\n" + MAIN, [("clean", 0), ("clean", 0)]),
-        (MAIN.replace("line 7\n", "line seven\n"), [("merged", 0), ("clean", 0)]),
-        (MAIN.replace("line 5\n", "line five\n"), [("conflict", 1), ("clean", 0)]),
-        (MAIN.replace("line 6\n", "").replace("line 21\n", "x\n"), [("conflict", 1), ("conflict", 1)]),
+        (MAIN, ["clean", "clean"]),
+        ("more\n" + MAIN, ["moved", "moved"]),
+        (MAIN.replace("line 12\n", ""), ["clean", "moved"]),
+        (MAIN.replace("line 7\n", "line seven\n"), ["merged", "clean"]),
+        (MAIN.replace("line 5\n", "line five\n"), ["conflict", "moved"]),  # by the line that the first lacks
+        (MAIN.replace("line 6\n", "").replace("line 21\n", "x\n"), ["conflict", "conflict"]),
+        (moved_away(2, 9), ["astray", "moved"]),
     ],
 )
-def test_outcomes(layout: Layout, tmp_path: Path, text: str, found: list[tuple[str, int]]) -> None:
+def test_words(layout: Layout, tmp_path: Path, text: str, found: list[str]) -> None:
     assert words(layout, make_other(tmp_path, text)) == found
 
 
-def test_result_is_the_patched_other_version(layout: Layout, tmp_path: Path) -> None:
-    other = make_other(tmp_path, "moved\n" + MAIN)
-    files = bump.try_series(layout, other)[1]
-    wanted = edited(edited("moved\n" + MAIN, 5, "first();"), 20, "second();")
-    assert files == {"src/main.cpp": wanted}
+def test_hunks_of_one_file_are_tried_one_by_one(layout: Layout, tmp_path: Path) -> None:
+    both = edited(edited(MAIN, 5, "first();"), 20, "second();")
+    (layout.patch_dir / "patches" / "series").unlink()
+    write_patch(layout, "0001-a.patch", diff_of(both))
+    other = make_other(tmp_path, MAIN.replace("line 21\n", "x\n"))
+    outcomes, states = bump.try_series(layout, other)
+    assert [(outcome.line, outcome.word) for outcome in outcomes] == [(3, "clean"), (19, "conflict")]
+    assert states[-1] == {"src/main.cpp": edited(MAIN, 5, "first();").replace("line 21\n", "x\n")}
+
+
+def test_later_hunks_count_the_lines_of_earlier_ones(layout: Layout, tmp_path: Path) -> None:
+    same = ["same\n"] * 40
+    more = [*same[:5], *["first\n"] * 3, *same[5:30], "second\n", *same[30:]]
+    (layout.upstream / "src" / "main.cpp").write_text("".join(same))
+    (layout.patch_dir / "patches" / "series").unlink()
+    diff = diff_text({"src/main.cpp": "".join(same)}, {"src/main.cpp": "".join(more)})
+    write_patch(layout, "0001-a.patch", diff)
+    other = make_other(tmp_path, "".join(same))
+    assert words(layout, other) == ["clean", "clean"]
+    assert bump.try_series(layout, other)[1][-1] == {"src/main.cpp": "".join(more)}
 
 
 def test_missing_file_and_taken_overlay_path(layout: Layout, tmp_path: Path) -> None:
     other = make_other(tmp_path, MAIN)
     (other / "src" / "main.cpp").rename(other / "src" / "new.cpp")
-    assert words(layout, other) == [("gone", 1), ("gone", 1)]
+    assert words(layout, other) == ["gone", "gone"]
     assert bump.clashes(layout, other) == ["src/new.cpp"]
 
 
@@ -87,19 +112,53 @@ def test_command_reads_an_archive_of_another_release(
     archive = tmp_path / "other.tar.gz"
     text = MAIN.replace("line 5\n", "line five\n")
     archive_of({"up_stream-2/dep/core/src/main.cpp": text.encode()}, archive)
-    out = tmp_path / "out"
-    assert run(monkeypatch, layout, archive, "--out", out) == 1
+    before = read_series(layout)
+    assert run(monkeypatch, layout, archive) == 1
     shown = capsys.readouterr().out
-    assert "0001-a.patch  src/main.cpp: conflict, 1 of 1 hunks" in shown
-    assert "2 hunks: 1 clean, 0 merged, 1 to mend by hand" in shown
-    assert "<<<<<<<" in (out / "src" / "main.cpp").read_text()
+    assert "0001-a.patch  src/main.cpp:3  conflict\n    @@ -3,6 +3,7 @@" in shown
+    assert "    +first();\n" in shown
+    assert "2 hunks: 0 clean, 1 moved, 0 merged, 0 astray, 1 conflict, 0 gone" in shown
+    assert read_series(layout) == before
+
+
+def test_written_series_is_mended_with_apply_and_export(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "more\n" + MAIN.replace("line 5\n", "line five\n")
+    other = make_other(tmp_path, text)
+    assert run(monkeypatch, layout, other, "--write") == 1
+    (tmp_path / "archive").write_bytes(b"other")
+    write_pin(layout, tmp_path / "archive", tree_sha256(other))
+    fetch(layout, str(other))
+    apply(layout)
+    tree = layout.tree / "src" / "main.cpp"
+    assert tree.read_text() == edited(text, 20, "second();")
+    tree.write_text(tree.read_text().replace("line five\n", "line five\nfirst();\n"))
+    export(layout, "0001-a.patch", ["src/main.cpp"])
+    assert run(monkeypatch, layout, other) == 0
+    wanted = text.replace("line five\n", "line five\nfirst();\n")
+    assert series_states(layout.upstream, read_series(layout))[1:] == [
+        {"src/main.cpp": wanted},
+        {"src/main.cpp": edited(wanted, 20, "second();")},
+    ]
 
 
 def test_command_is_content_with_the_pinned_version(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, layout, layout.upstream) == 0
-    assert "2 hunks: 2 clean" in capsys.readouterr().out
+    assert "2 hunks: 2 clean, 0 moved" in capsys.readouterr().out
+
+
+def test_command_names_overlay_files_of_the_other_version(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_other(tmp_path, MAIN)
+    (other / "src" / "new.cpp").write_text("theirs\n")
+    assert run(monkeypatch, layout, other) == 1
+    shown = capsys.readouterr().out
+    assert "overlay  src/new.cpp: upstream has this file now" in shown
+    assert "2 hunks: 2 clean" in shown
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _BUILD: Final = Path(__file__).resolve().parents[2] / "build"
 _MIB: Final = 1 << 20
 _HEADER_CALLS: Final = 2000
-_TEMPLATE_CALLS: Final = 100
+_TEMPLATE_CALLS: Final = 2000
 _UNITS: Final = {
     "start-up": "s",
     "connect (-reindex-chainstate)": "s",

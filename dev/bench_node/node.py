@@ -104,6 +104,7 @@ def running(variant: Variant, datadir: Path, *options: str) -> Iterator[RunningN
         "-fallbackfee=0.0001",
         "-printtoconsole=0",
         "-rpcworkqueue=64",
+        "-checkblockindex=0",  # regtest's default walks the whole index at every step, other chains' does not
         *variant.options,
         *options,
     ]
