@@ -1,5 +1,5 @@
 """
-Data flows one way: dataset, task, training, commitment, header, reveal, validation, chain, workers.
+Data flows one way: dataset, task, training, commitment, header, reveal, validation, chain, workers, commands.
 
 A module imports only from its left and from the ground. Packages count as one module.
 """
@@ -29,6 +29,7 @@ LAYERS = {
     "tools": ("tool_errors", "measuring", "log", "progress", "files", "services", "fetch", "store"),
     "chain": ("chain", "settings"),
     "workers": ("trainer", "validator", "requester"),
+    "commands": ("cli",),
 }
 ORDER = [module for modules in LAYERS.values() for module in modules]
 # What opens sockets, and who may.
