@@ -82,24 +82,25 @@ def _convolve(ops: Ops, images: Any, kernel: Any) -> Any:
 
 def naive_convolution(images: Any, kernel: Any) -> Any:
     n, height, width, _ = images.shape
-    side, _, _, outputs = kernel.shape
+    high, wide, _, outputs = kernel.shape
     found = np.zeros((n, height, width, outputs), dtype=np.int64)
-    for b, y, x, i, j in np.ndindex(n, height, width, side, side):
-        row, column = y + i - side // 2, x + j - side // 2
+    for b, y, x, i, j in np.ndindex(n, height, width, high, wide):
+        row, column = y + i - high // 2, x + j - wide // 2
         if 0 <= row < height and 0 <= column < width:
             found[b, y, x] += images[b, row, column].astype(np.int64) @ kernel[i, j].astype(np.int64)
     return found
 
 
 @pytest.mark.parametrize(
-    ("side", "height", "width", "channels"), [(3, 4, 5, 115), (5, 3, 2, 41), (1, 2, 2, 1039)]
+    ("high", "wide_side", "height", "width", "channels"),
+    [(3, 3, 4, 5, 115), (5, 5, 3, 2, 41), (1, 1, 2, 2, 1039), (1, 5, 1, 6, 207), (3, 1, 4, 2, 346)],
 )
 @pytest.mark.parametrize("wide", [False, True])
 def test_convolution_at_its_bound(
-    net: Network, side: int, height: int, width: int, channels: int, wide: bool
+    net: Network, high: int, wide_side: int, height: int, width: int, channels: int, wide: bool
 ) -> None:
     images = np.full((2, height, width, channels), E if wide else 127)
-    kernel = np.full((side, side, channels, 3), 127)
+    kernel = np.full((high, wide_side, channels, 3), 127)
     kernel[..., 1] = -127
     kernel[::2, :, :, 2] = -126
     found = net.apply(_convolve, images, kernel, wide=wide)

@@ -153,7 +153,8 @@ class Conv2DRule(WeightedRule):
         del weights
         inputs, outputs = saved
         inner = self.relu_error(outputs, error)
-        rows = self.ops.patches(inputs, self.plan.layer.size)
+        side = self.plan.layer.size
+        rows = self.ops.patches(inputs, side, side)
         return self.outer(rows, self.ops.reshape(inner, (-1, self.matrix.columns))), inner
 
     def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:

@@ -87,8 +87,8 @@ class NumpyOps(Ops):
     def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
         return np.concatenate(parts, axis)
 
-    def pad_image(self, images: Tensor, border: int) -> Tensor:
-        return np.pad(images, ((0, 0), (border, border), (border, border), (0, 0)))
+    def pad_image(self, images: Tensor, rows: int, columns: int) -> Tensor:
+        return np.pad(images, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
 
     def sum(self, values: Tensor, axis: int, *, keep: bool = False) -> Tensor:
         return np.sum(values, axis, keepdims=keep)

@@ -70,8 +70,8 @@ class Ops(ABC):
         """Join along an axis."""
 
     @abstractmethod
-    def pad_image(self, images: Tensor, border: int) -> Tensor:
-        """Zeros around the two middle axes of (batch, H, W, C)."""
+    def pad_image(self, images: Tensor, rows: int, columns: int) -> Tensor:
+        """Put `rows` and `columns` of zeros on both sides of the middle axes of (batch, H, W, C)."""
 
     @abstractmethod
     def sum(self, values: Tensor, axis: int, *, keep: bool = False) -> Tensor:
@@ -122,17 +122,17 @@ class Ops(ABC):
         images
             (batch, H, W, C).
         kernel
-            (k, k, C, outputs), k odd.
+            (high, wide, C, outputs), both sides odd.
 
         """
-        side, _, channels, outputs = (int(size) for size in kernel.shape)
-        rows = self.patches(images, side)
-        product = self.matmul(rows, self.reshape(kernel, (side * side * channels, outputs)))
+        high, wide, channels, outputs = (int(size) for size in kernel.shape)
+        rows = self.patches(images, high, wide)
+        product = self.matmul(rows, self.reshape(kernel, (high * wide * channels, outputs)))
         return self.reshape(product, (-1, int(images.shape[1]), int(images.shape[2]), outputs))
 
-    def patches(self, images: Tensor, side: int) -> Tensor:
-        """One row (i, j, c) of side*side*C values per output position of a convolution."""
+    def patches(self, images: Tensor, high: int, wide: int) -> Tensor:
+        """One row (i, j, c) of high*wide*C values per output position of a convolution."""
         height, width, channels = (int(size) for size in images.shape[1:])
-        padded = self.pad_image(images, side // 2)
-        cells = [padded[:, i : i + height, j : j + width, :] for i in range(side) for j in range(side)]
-        return self.reshape(self.concat(cells, 3), (-1, side * side * channels))
+        padded = self.pad_image(images, high // 2, wide // 2)
+        cells = [padded[:, i : i + height, j : j + width, :] for i in range(high) for j in range(wide)]
+        return self.reshape(self.concat(cells, 3), (-1, high * wide * channels))

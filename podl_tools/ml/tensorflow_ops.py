@@ -119,8 +119,8 @@ class TensorOps(Ops):
     def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
         return tf.concat(parts, axis)
 
-    def pad_image(self, images: Tensor, border: int) -> Tensor:
-        return tf.pad(images, ((0, 0), (border, border), (border, border), (0, 0)))
+    def pad_image(self, images: Tensor, rows: int, columns: int) -> Tensor:
+        return tf.pad(images, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
 
     def sum(self, values: Tensor, axis: int, *, keep: bool = False) -> Tensor:
         return tf.reduce_sum(values, axis, keepdims=keep)
