@@ -31,6 +31,8 @@ constexpr uint64_t MAX_PARAMETERS{1 << 24};
 constexpr size_t MAX_DIMENSIONS{3};
 //! Labels are bytes.
 constexpr uint16_t MAX_CLASSES{256};
+//! First weights are drawn so that the largest is about 48 of 127.
+constexpr uint64_t FIRST_WEIGHT_MAX{48};
 
 using Shape = std::vector<uint64_t>;
 
@@ -142,6 +144,15 @@ Result<Shape> OutShape(const Layer& layer, const Shape& in, bool first)
     return BadProgram("unknown kind");
 }
 
+/** Layer scale f = max{ f : isqrt(g*4^f // fan_in) <= 48 } (arithmetic.md 1.2). */
+uint8_t ScaleOf(const Layer& layer, uint64_t fan_in)
+{
+    const uint64_t gain{layer.IsRecurrent() || layer.kind == LayerKind::OUTPUT ? 3U : 6U};
+    uint8_t scale{0};
+    while ((gain << 2 * (scale + 1)) / fan_in < (FIRST_WEIGHT_MAX + 1) * (FIRST_WEIGHT_MAX + 1)) ++scale;
+    return scale;
+}
+
 /** Matrix of a layer with weights whose input shape is checked. */
 Matrix MatrixOf(const Layer& layer, const Shape& in)
 {
@@ -176,10 +187,16 @@ Result<Shape> AddLayer(const Layer& layer, const Shape& in, bool first, Program&
     if (auto numbers{CheckNumbers(layer)}; !numbers) return util::Unexpected{numbers.error()};
     auto out{OutShape(layer, in, first)};
     if (!out) return out;
+    LayerPlan plan{.kind = layer.kind, .size = layer.size, .gain = layer.gain, .in{in.begin(), in.end()}, .out{out->begin(), out->end()}};
     if (layer.HasWeights()) {
-        if (auto added{AddMatrix(MatrixOf(layer, in), program)}; !added) return util::Unexpected{added.error()};
+        const auto matrix{MatrixOf(layer, in)};
+        if (auto added{AddMatrix(matrix, program)}; !added) return util::Unexpected{added.error()};
+        plan.fan_in = matrix.fan_in;
+        plan.columns = matrix.columns;
+        plan.scale = ScaleOf(layer, matrix.fan_in);
     }
     if (Product(*out) > MAX_VALUES) return BadProgram("too many values behind this layer");
+    program.layers.push_back(std::move(plan));
     return out;
 }
 
@@ -201,6 +218,8 @@ Result<void> CheckFrame(const Layout& layout, std::span<const uint16_t> shape, u
 }
 
 } // namespace
+
+uint64_t Program::SampleSize() const { return Product(layers.front().in); }
 
 Result<Program> Program::Parse(std::span<const unsigned char> bytes, std::span<const uint16_t> shape, uint16_t classes)
 {

@@ -31,6 +31,18 @@ enum class LayerKind : uint8_t {
 //! Batch times positions of a layer: keeps every gradient below 2^45, within which its rounding is exact.
 inline constexpr uint64_t MAX_GRADIENT_TERMS{1 << 15};
 
+/** One layer in its place. */
+struct LayerPlan {
+    LayerKind kind{};
+    uint8_t size{0};             //!< side of a kernel or pool
+    uint8_t gain{0};             //!< of an average pool
+    std::vector<uint32_t> in{};  //!< shape of its input, for one sample
+    std::vector<uint32_t> out{}; //!< likewise; T,D behind a recurrent layer that hands on all its states
+    uint32_t fan_in{0};          //!< rows of its matrix without the bias row; 0 without weights
+    uint32_t columns{0};         //!< of its matrix; twice the units for a minimal gated cell
+    uint8_t scale{0};            //!< f: one unit of a weight is 2^-f
+};
+
 /** A layer program that fits its task: what the node needs to know of an architecture. */
 struct Program {
     std::vector<unsigned char> bytes;
@@ -38,6 +50,11 @@ struct Program {
     uint32_t n_params{0};      //!< weights and biases of all layers
     uint64_t macs{0};          //!< multiply-adds of one forward pass for one sample
     uint64_t max_positions{0}; //!< most places that one weight is used at in one sample (H*W, T or 1)
+    std::vector<LayerPlan> layers;
+
+    /** Values of one sample. */
+    uint64_t SampleSize() const;
+    uint16_t Classes() const { return layers.back().columns; }
 
     /**
      * Read a layer program and prove that its arithmetic is exact.

@@ -75,6 +75,20 @@ std::vector<uint16_t> Numbers(const UniValue& list)
     return numbers;
 }
 
+/** Shapes, matrix and scale of a layer against the vector's. */
+void CheckPlan(const LayerPlan& plan, const UniValue& layer)
+{
+    const auto in{Numbers(layer["in"])};
+    const auto out{Numbers(layer["out"])};
+    BOOST_CHECK_EQUAL_COLLECTIONS(plan.in.begin(), plan.in.end(), in.begin(), in.end());
+    BOOST_CHECK_EQUAL_COLLECTIONS(plan.out.begin(), plan.out.end(), out.begin(), out.end());
+    BOOST_CHECK_EQUAL(plan.fan_in > 0, layer.exists("fan_in"));
+    if (plan.fan_in == 0) return;
+    CHECK_NUMBER(plan, layer, fan_in);
+    CHECK_NUMBER(plan, layer, columns);
+    CHECK_NUMBER(plan, layer, scale);
+}
+
 /** Sample shape that a program's bytes name, so that a task's other shape is not what refuses it. */
 std::vector<uint16_t> OwnShape(std::span<const unsigned char> bytes)
 {
@@ -110,6 +124,8 @@ BOOST_AUTO_TEST_CASE(vectors)
         CHECK_NUMBER(*program, vector, n_params);
         CHECK_NUMBER(*program, vector, macs);
         BOOST_CHECK_EQUAL(program->max_positions, positions);
+        BOOST_REQUIRE_EQUAL(program->layers.size(), layers.size());
+        for (size_t i{0}; i < layers.size(); ++i) CheckPlan(program->layers[i], layers[i]);
     }
 }
 
