@@ -17,7 +17,7 @@ from packages import require_packages
 from series_lib import Layout, PatchError, Variant, one_line_errors, tree_lock
 
 PROGRAMS = ("bitcoin", "bitcoind", "bitcoin-cli", "bitcoin-tx", "bitcoin-util", "bitcoin-wallet")
-TARGETS = (*PROGRAMS, "test_podl")
+TARGETS = (*PROGRAMS, "podl-evaluate", "test_podl")
 SWITCHES = {
     "BUILD_BENCH": "OFF",
     "BUILD_BITCOIN_BIN": "ON",
