@@ -210,7 +210,10 @@ def connect(settings: dict[str, Any]) -> Node:
     cookie, user = settings.pop("rpccookiefile"), settings.pop("rpcuser")
     password = settings.pop("rpcpassword")
     if (cookie is None) == (user is None) or (user is None) != (password is None):
-        raise SettingsError("give either --rpccookiefile, or --rpcuser and --rpcpassword")
+        raise SettingsError(
+            "give either --rpccookiefile (a running bitcoind writes it, such as ~/.bitcoin/regtest/.cookie), "
+            "or --rpcuser and --rpcpassword"
+        )
     login = Login(cookie.expanduser()) if cookie is not None else Login(None, user, password)
     host = settings.pop("rpcconnect")
     bracketed = f"[{host}]" if ":" in host else host

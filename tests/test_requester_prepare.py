@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import stat
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -14,12 +13,13 @@ from podl_tools.dataset import parse_examples
 from podl_tools.drafting import draft_release
 from podl_tools.entry import Entry
 from podl_tools.errors import RejectError
+from podl_tools.example_files import load_examples
 from podl_tools.files import write_file
 from podl_tools.keys import SigningKey
 from podl_tools.requester.book import CheckBook
 from podl_tools.requester.cli import main
 from podl_tools.requester.entrants import Outcome
-from podl_tools.requester.prepare import Ingredients, deal_shards, further_task, load_examples, new_chain
+from podl_tools.requester.prepare import Ingredients, deal_shards, further_task, new_chain
 from podl_tools.requester.signed import SignedEntries
 from podl_tools.requester.tasks import TaskShelf, own_key, read_secret, read_task
 from podl_tools.schedule import Schedule
@@ -86,35 +86,6 @@ def test_samples_of_the_training_set_must_not_be_in_a_shard(tmp_path: Path) -> N
         new_chain(tmp_path / "home", replace(ingredients, test=ingredients.training), OPTIONS, None, START)
     assert caught.value.reason == "podl-data-overlap"
     assert not (tmp_path / "home" / "task.hex").exists()
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"samples": np.zeros((2, 2), np.int8)},
-        {"samples": np.zeros((2, 2), np.float32), "labels": np.zeros(2, np.uint8)},
-        {"samples": np.full((2, 2), -128, np.int8), "labels": np.zeros(2, np.uint8)},
-        {"samples": np.zeros((2, 2), np.int8), "labels": np.zeros(3, np.uint8)},
-        {"samples": np.array([object()]), "labels": np.zeros(1, np.uint8)},
-    ],
-    ids=["no labels", "floats", "range", "lengths", "objects"],
-)
-def test_bad_data_sets(tmp_path: Path, arrays: dict[str, Any]) -> None:
-    np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(InputFileError, match=r"bad\.npz"):
-        load_examples(tmp_path / "bad.npz")
-
-
-@pytest.mark.parametrize("data", [b"", b"PK\3\4 no zip", b"text"])
-def test_files_that_are_no_data_set(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "bad.npz").write_bytes(data)
-    with pytest.raises(InputFileError, match=r"bad\.npz"):
-        load_examples(tmp_path / "bad.npz")
-
-
-def test_missing_data_set_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match="No such file"):
-        load_examples(tmp_path / "none.npz")
 
 
 @pytest.mark.parametrize("name", ["task", "training", "shard0", "shards.json"])
@@ -290,6 +261,6 @@ def test_run_without_the_signed_entries(home: Path) -> None:
 
 
 def test_run_without_a_requester(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["run", f"-datadir={tmp_path}", "-rpcuser=u", "-rpcpassword=p"])
+    result = CliRunner().invoke(main, ["run", f"-datadir={tmp_path}"])
     assert result.exit_code == 3
-    assert "requester.key" in result.output
+    assert f"`podl-requester init --datadir={tmp_path}`" in result.output

@@ -10,6 +10,7 @@ import pytest
 from podl_tools import measuring
 from podl_tools.commitment import checkpoints_root
 from podl_tools.errors import ModelSizeError, RejectError
+from podl_tools.example_files import load_examples
 from podl_tools.examples import Examples
 from podl_tools.measuring import MeasuringStoppedError, measure
 from podl_tools.merkle import data_root
@@ -17,7 +18,6 @@ from podl_tools.ml.evaluation import evaluate
 from podl_tools.ml.model import model_bytes, parse_model, velocity_bytes, weight_bytes
 from podl_tools.ml.training import Hyperparameters, Training
 from podl_tools.recipe import Recipe, training_seed
-from podl_tools.requester.prepare import load_examples
 from podl_tools.requester.tasks import TaskShelf, own_key
 from podl_tools.training_run import SeedParts, run_training
 from tests.world import World, shared_backend, write_examples

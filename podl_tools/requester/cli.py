@@ -157,9 +157,9 @@ def run(**settings: Any) -> None:
 
 def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
     start_logging(settings)
-    node = connect(settings)
     directory = settings["datadir"]
     key = own_key(directory)
+    node = connect(settings)
     shelf = TaskShelf(directory / TASKS, key.public)
     public = PublicObjects(directory / "public")
     with (

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from podl_tools.constants import HASH_SIZE
 from podl_tools.dataset import split
-from podl_tools.errors import PodlError
+from podl_tools.example_files import load_examples
 from podl_tools.examples import Examples
 from podl_tools.files import PUBLIC, ChainMark, make_directory, write_file
 from podl_tools.keys import SigningKey
@@ -21,7 +18,7 @@ from podl_tools.requester.tasks import own_key, write_key, write_task
 from podl_tools.schedule import Schedule
 from podl_tools.sealing import SealedTask, seal_task
 from podl_tools.task import check_later_task
-from podl_tools.tool_errors import InputFileError, SettingsError
+from podl_tools.tool_errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +33,6 @@ __all__ = [
     "Ingredients",
     "deal_shards",
     "further_task",
-    "load_examples",
     "new_chain",
     "seal",
 ]
@@ -68,27 +64,6 @@ class Ingredients:
     programs: Sequence[str]
     shards: int
     shard_size: int
-
-
-def load_examples(path: Path) -> Examples:
-    """
-    Read labelled samples from a .npz file; nothing in it is executed.
-
-    Raises
-    ------
-    InputFileError
-        The file is missing, is no .npz file, or holds other arrays.
-
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Examples(np.ascontiguousarray(arrays["samples"]), arrays["labels"])
-    except OSError as error:
-        raise InputFileError(f"data set {path}: {error.strerror or error}") from error
-    except KeyError as error:
-        raise InputFileError(f"data set {path}: no array named {error}") from None
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, PodlError) as error:
-        raise InputFileError(f"data set {path}: {error}") from None
 
 
 def deal_shards(test: Examples, shards: int, size: int) -> list[Examples]:

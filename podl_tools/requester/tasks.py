@@ -149,8 +149,21 @@ def read_secret(path: Path) -> bytes:
 
 
 def own_key(directory: Path) -> SigningKey:
-    """Read the key of a data directory; raises as `read_secret`."""
-    return SigningKey(read_secret(directory / _KEY))
+    """
+    Read the key of a data directory.
+
+    Raises
+    ------
+    InputFileError
+        There is no requester in this directory, or its key file holds no key.
+
+    """
+    path = directory / _KEY
+    if not path.exists():
+        raise InputFileError(
+            f"{directory} holds no requester: make one first with `podl-requester init --datadir={directory}`"
+        )
+    return SigningKey(read_secret(path))
 
 
 def _read_shard(directory: Path, index: int, record: dict[str, Any]) -> SealedShard:
