@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import click
 
+from podl_tools.commands.model import model
+
 __all__ = ["main"]
 
 
 @click.group()
 def main() -> None:
     """Use the models that a chain has paid for."""
+
+
+main.add_command(model)

@@ -31,6 +31,7 @@ __all__ = [
     "connect",
     "node_options",
     "option",
+    "rpc_options",
     "start_logging",
 ]
 
@@ -166,7 +167,7 @@ def common_options(default_datadir: str) -> Callable[[Wrapped], Wrapped]:
 
 
 def node_options(function: Wrapped) -> Wrapped:
-    """Declare how the node is reached; names as bitcoin-cli has them."""
+    """Declare how the node is reached and watched."""
     for add in (
         option(
             "pollinterval",
@@ -179,6 +180,15 @@ def node_options(function: Wrapped) -> Wrapped:
             metavar="ADDRESS",
             help="What bitcoind was given as -zmqpubpodl; news then comes at once.",
         ),
+        rpc_options,
+    ):
+        function = add(function)
+    return function
+
+
+def rpc_options(function: Wrapped) -> Wrapped:
+    """Declare how the node is reached; names as bitcoin-cli has them."""
+    for add in (
         option(
             "rpcclienttimeout", type=click.FloatRange(1), default=60.0, help="Seconds to wait for an answer."
         ),

@@ -33,13 +33,14 @@ LAYERS = {
         "progress",
         "files",
         "example_files",
+        "stored_model",
         "services",
         "fetch",
         "store",
     ),
     "chain": ("chain", "settings"),
     "workers": ("trainer", "validator", "requester"),
-    "commands": ("cli",),
+    "commands": ("commands", "cli"),
 }
 ORDER = [module for modules in LAYERS.values() for module in modules]
 # What opens sockets, and who may.

@@ -1,0 +1,1 @@
+"""Commands of podl, one module per group."""
