@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from podl_tools.commands.float_train import float_train
 from podl_tools.commands.model import model
 
 __all__ = ["main"]
@@ -15,3 +16,4 @@ def main() -> None:
 
 
 main.add_command(model)
+main.add_command(float_train)
