@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from podl_tools.dataset import parse_examples
 from podl_tools.drafting import draft_release
 from podl_tools.entry import Entry
 from podl_tools.errors import RejectError
@@ -19,12 +18,12 @@ from podl_tools.keys import SigningKey
 from podl_tools.requester.book import CheckBook
 from podl_tools.requester.cli import main
 from podl_tools.requester.entrants import Outcome
-from podl_tools.requester.prepare import Ingredients, deal_shards, further_task, new_chain
+from podl_tools.requester.prepare import deal_shards, new_chain
 from podl_tools.requester.signed import SignedEntries
 from podl_tools.requester.tasks import TaskShelf, own_key, read_secret, read_task
 from podl_tools.schedule import Schedule
 from podl_tools.tool_errors import InputFileError, SettingsError
-from tests.world import FIRST_HEIGHT, OPTIONS, PROGRAMS, START, World, write_examples, write_ingredients
+from tests.world import OPTIONS, PROGRAMS, START, write_examples, write_ingredients
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,13 +138,6 @@ def test_what_nodes_would_refuse_does_not_take_up_a_slot(home: Path) -> None:
     assert signed.for_slot(log.last_id) is None
 
 
-def test_further_task_that_the_chain_does_not_allow_is_not_prepared(home: Path, tmp_path: Path) -> None:
-    options = replace(OPTIONS, first_height=FIRST_HEIGHT + 2, list_size=OPTIONS.list_size + 1)
-    with pytest.raises(RejectError, match="list_size is above the first task's"):
-        further_task(home, write_ingredients(tmp_path), options)
-    assert len(list((home / "tasks").iterdir())) == 1
-
-
 @pytest.mark.parametrize("change", ["damaged", "other slot", "other key"])
 def test_damaged_signed_entries_stop_everything(home: Path, change: str) -> None:
     key = own_key(home)
@@ -158,28 +150,6 @@ def test_damaged_signed_entries_stop_everything(home: Path, change: str) -> None
     write_file(home / "entries" / slot.hex(), data)
     with pytest.raises(InputFileError):
         signed.for_slot(slot)
-
-
-def test_further_task_is_published_behind_a_final_and_used(tmp_path: Path) -> None:
-    world = World(tmp_path, shards=2)
-    more = Ingredients(
-        write_examples(tmp_path / "more.npz", 5, 256), write_examples(tmp_path / "more_test.npz", 6, 64),
-        PROGRAMS, 1, 64,
-    )  # fmt: skip
-    requester, miner = world.requester(), world.miner("ann")
-    requester.step()
-    further_task(world.home, more, replace(OPTIONS, first_height=FIRST_HEIGHT + 2))
-    for _ in range(2):
-        world.train("ann", miner)
-        world.later(10, miner.step, requester.step, requester.step, miner.step)
-        world.later(10, requester.step)
-    assert [task.body.first_height for task in world.fake.schedule.tasks] == [FIRST_HEIGHT, FIRST_HEIGHT + 2]
-    task = world.fake.schedule.task_for(world.fake.schedule.next_height).body
-    data = (world.home / "public" / task.training_root.hex()).read_bytes()
-    assert len(parse_examples(data, task.training_n, task.dims, task.classes)) == 256
-    sealed = {shard.root for shard in read_task(world.home / "tasks" / task.shard_list_root.hex()).shards}
-    assert not any((world.home / "public" / root.hex()).exists() for root in sealed)
-    miner.stop()
 
 
 def test_outcomes_survive_but_missing_bytes_are_asked_for_again(tmp_path: Path) -> None:

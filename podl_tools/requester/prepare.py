@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from podl_tools.constants import HASH_SIZE
-from podl_tools.dataset import split
+from podl_tools.dataset import parse_examples, sample_ids, split
+from podl_tools.errors import RejectError
 from podl_tools.example_files import load_examples
 from podl_tools.examples import Examples
 from podl_tools.files import PUBLIC, ChainMark, make_directory, write_file
 from podl_tools.keys import SigningKey
 from podl_tools.program import parse_program
 from podl_tools.requester.signed import SignedEntries
-from podl_tools.requester.tasks import own_key, write_key, write_task
+from podl_tools.requester.tasks import TaskShelf, own_key, write_key, write_task
 from podl_tools.schedule import Schedule
 from podl_tools.sealing import SealedTask, seal_task
 from podl_tools.task import check_later_task
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from podl_tools.sealing import TaskOptions
+    from podl_tools.task import Task
 
 __all__ = [
     "ENTRIES",
@@ -164,8 +166,25 @@ def further_task(directory: Path, ingredients: Ingredients, options: TaskOptions
     first = SignedEntries(directory / ENTRIES, key).first_task()
     sealed = seal(ingredients, options, key)
     check_later_task(sealed.task, first)
+    _check_fresh(sealed, TaskShelf(directory / TASKS, key.public).tasks)
     _store(directory, sealed)
     return sealed.task.shard_list_root
+
+
+def _check_fresh(sealed: SealedTask, earlier: Sequence[SealedTask]) -> None:
+    """Refuse shards with a sample that miners of an earlier task have seen, or will see."""
+    seen: set[bytes] = set()
+    for old in earlier:
+        seen.update(_sample_ids(old.task, old.training, old.task.training_n))
+        for shard in old.shards:
+            seen.update(_sample_ids(old.task, shard.data, shard.n))
+    for at, shard in enumerate(sealed.shards):
+        if not seen.isdisjoint(_sample_ids(sealed.task, shard.data, shard.n)):
+            raise RejectError("podl-data-overlap", f"a sample of shard {at} is in an earlier task too")
+
+
+def _sample_ids(task: Task, data: bytes, n: int) -> list[bytes]:
+    return sample_ids(parse_examples(data, n, task.dims, task.classes))
 
 
 def _store(directory: Path, sealed: SealedTask) -> None:

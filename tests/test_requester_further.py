@@ -1,0 +1,72 @@
+"""Further tasks of a running requester: what is published, and what is not even prepared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from podl_tools.dataset import parse_examples
+from podl_tools.errors import RejectError
+from podl_tools.requester.prepare import Ingredients, further_task, new_chain
+from podl_tools.requester.tasks import TaskShelf, own_key, read_task
+from tests.world import FIRST_HEIGHT, OPTIONS, PROGRAMS, START, World, write_examples, write_ingredients
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Make the data directory of a requester."""
+    new_chain(tmp_path / "home", write_ingredients(tmp_path), OPTIONS, None, START)
+    return tmp_path / "home"
+
+
+def test_further_task_is_published_behind_a_final_and_used(tmp_path: Path) -> None:
+    world = World(tmp_path, shards=2)
+    more = Ingredients(
+        write_examples(tmp_path / "more.npz", 5, 256), write_examples(tmp_path / "more_test.npz", 6, 64),
+        PROGRAMS, 1, 64,
+    )  # fmt: skip
+    requester, miner = world.requester(), world.miner("ann")
+    requester.step()
+    further_task(world.home, more, replace(OPTIONS, first_height=FIRST_HEIGHT + 2))
+    for _ in range(2):
+        world.train("ann", miner)
+        world.later(10, miner.step, requester.step, requester.step, miner.step)
+        world.later(10, requester.step)
+    assert [task.body.first_height for task in world.fake.schedule.tasks] == [FIRST_HEIGHT, FIRST_HEIGHT + 2]
+    task = world.fake.schedule.task_for(world.fake.schedule.next_height).body
+    data = (world.home / "public" / task.training_root.hex()).read_bytes()
+    assert len(parse_examples(data, task.training_n, task.dims, task.classes)) == 256
+    sealed = {shard.root for shard in read_task(world.home / "tasks" / task.shard_list_root.hex()).shards}
+    assert not any((world.home / "public" / root.hex()).exists() for root in sealed)
+    miner.stop()
+
+
+def test_further_task_that_the_chain_does_not_allow_is_not_prepared(home: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, first_height=FIRST_HEIGHT + 2, list_size=OPTIONS.list_size + 1)
+    with pytest.raises(RejectError, match="list_size is above the first task's"):
+        further_task(home, write_ingredients(tmp_path), options)
+    assert len(list((home / "tasks").iterdir())) == 1
+
+
+def test_samples_of_an_earlier_task_must_not_be_in_a_shard(home: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, first_height=FIRST_HEIGHT + 2)
+    same = write_ingredients(tmp_path)
+    (sealed,) = TaskShelf(home / "tasks", own_key(home).public).tasks
+    task = sealed.task
+    trained_on = parse_examples(sealed.training, task.training_n, task.dims, task.classes)
+    np.savez(tmp_path / "known.npz", samples=trained_on.samples, labels=trained_on.labels)
+    other = write_examples(tmp_path / "other.npz", 5, 256)
+    for ingredients in (
+        replace(same, training=other),
+        Ingredients(other, tmp_path / "known.npz", PROGRAMS, 1, 64),
+    ):
+        with pytest.raises(RejectError, match="earlier task") as caught:
+            further_task(home, ingredients, options)
+        assert caught.value.reason == "podl-data-overlap"
+    assert len(list((home / "tasks").iterdir())) == 1
