@@ -1,11 +1,11 @@
-"""Cases of schedule.json: links, tasks, releases, attempts, equivocation. Finals are in final_cases."""
+"""Cases of schedule.json: links, tasks, releases, equivocation; more in final_cases, shard_cases."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dev.vector_cases import final_cases
+from dev.vector_cases import final_cases, shard_cases
 from dev.vector_cases.fixture import REQUESTER, START, Json, key, named
 from dev.vector_cases.scenario import FIRST_HEIGHT, GENESIS, Scenario, sealed_task
 from podl_tools.constants import ZERO_HASH
@@ -28,7 +28,7 @@ def build() -> Json:
         _releases,
         _previous_block,
         _attempts,
-        _shards_used_up,
+        *shard_cases.PLAYS,
         _later_tasks,
         _equivocation,
         _equivocation_at_the_limit,
@@ -183,24 +183,6 @@ def _attempts() -> Scenario:
     play.refuse("podl-final-invalid", "claim of attempt 0", play.entry(final, late.time), detail=detail)
     play.final(new, case="final of attempt 1")
     play.play_round("next height")
-    return play
-
-
-def _shards_used_up() -> Scenario:
-    play = Scenario("shards used up")
-    play.sealed = sealed_task("two shards", FIRST_HEIGHT, 2)
-    play.start()
-    disclosure = play.disclosure("last shard")
-    play.release([disclosure], "first shard")
-    play.release([disclosure], "second shard")
-    body = replace(play.round.release.body, attempt=2)
-    time = earliest_release(play.schedule)
-    play.refuse("podl-release-shard-order", "second shard again", play.entry(body, time))
-    third = replace(body, shard_index=2)
-    play.refuse("podl-release-shard-root", "third shard of two", play.entry(third, time))
-    more = ShardsBody(named("more shards"), 4)
-    play.refuse("podl-shards-unsupported", "more shards", play.entry(more, time))
-    play.final(disclosure)
     return play
 
 

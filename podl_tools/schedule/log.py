@@ -53,6 +53,7 @@ class ScheduleLog:
         self._index: dict[bytes, int] = {}
         self._tasks: list[Placed[Task]] = []
         self._releases: dict[int, list[Placed[ReleaseBody]]] = {}
+        self._test_roots: set[bytes] = set()
         self._finals: dict[int, Placed[FinalBody]] = {}
         self._final_heights: dict[bytes, int] = {}
 
@@ -66,6 +67,7 @@ class ScheduleLog:
                 self._tasks.append(Placed(index, entry, task))
             case ReleaseBody() as release:
                 self._releases.setdefault(release.height, []).append(Placed(index, entry, release))
+                self._test_roots.add(release.test_root)
             case FinalBody() as final:
                 self._finals[final.height] = Placed(index, entry, final)
                 self._final_heights[final.disclosure.header.hash] = final.height
@@ -173,6 +175,10 @@ class ScheduleLog:
         return sum(
             len(releases) for at, releases in self._releases.items() if self.task_for(at).index == task.index
         )
+
+    def has_opened(self, test_root: bytes) -> bool:
+        """Whether an accepted release opened the shard with this root."""
+        return test_root in self._test_roots
 
     def uses_root(self, root: bytes) -> bool:
         """Whether an accepted final has this weights or model root."""

@@ -93,6 +93,8 @@ def _check_release(log: ScheduleLog, release: ReleaseBody, time: int, block_heig
         raise RejectError("podl-release-time", f"not before {earliest_release(log)}, received {time}")
     task = log.task_for(height).body
     _check_shard(release, task, log.next_shard(height))
+    if log.has_opened(release.test_root):
+        raise RejectError("podl-release-shard-reused", "an earlier release opened this shard")
     _check_list(release, task)
     _check_prev(log, release, block_height)
 

@@ -38,6 +38,7 @@ void Schedule::AppendTask(const Entry& entry, const Task& task)
 void Schedule::AppendRelease(const Release& release, size_t index)
 {
     ++m_shards_used[TaskIndexFor(release.height)];
+    m_test_roots.insert(release.test_root);
     if (release.attempt == 0) {
         m_heights.push_back({.first_release = index, .latest_release = index, .final_entry = std::nullopt});
     } else {

@@ -19,6 +19,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -127,6 +128,7 @@ private:
     std::vector<HeightRecord> m_heights; //!< from FirstHeight() on, one per height with a release
     std::deque<TaskRecord> m_tasks;      //!< by first height
     std::deque<uint32_t> m_shards_used;  //!< releases so far, per task
+    std::set<uint256> m_test_roots;      //!< of all releases
     ModelHistory m_models;
     size_t m_final_count{0};
 

@@ -119,6 +119,7 @@ Result<void> Schedule::CheckReleaseBody(const Release& release, uint64_t time, c
     if (auto times{CheckReleaseTime(release, time)}; !times) return times;
     const size_t task{TaskIndexFor(release.height)};
     if (auto shard{CheckShard(release, m_tasks[task].task, m_shards_used[task])}; !shard) return shard;
+    if (m_test_roots.contains(release.test_root)) return Bad("podl-release-shard-reused", "an earlier release opened this shard");
     if (auto list{CheckList(release, m_tasks[task].task)}; !list) return list;
     return CheckReleasePrev(release, lookup);
 }
