@@ -223,16 +223,16 @@ def opening(height: int) -> Opening:
     )  # fmt: skip
 
 
-def test_refused_piece_is_sent_again(world: World) -> None:
+def test_piece_that_is_not_taken_is_sent_again(world: World) -> None:
     requester, miner, _ = committed(world)
     requester.step()
     take = world.fake.rpc_submitpodldata
 
-    def out_of_order(kind: str, *rest: Any) -> dict[str, Any]:
-        refused = {"status": "refused", "reason": "podl-data-size", "detail": "the next piece starts at 0"}
-        return {**refused, "complete": False} if kind == "model" else take(kind, *rest)
+    def dropped(kind: str, *rest: Any) -> dict[str, Any]:
+        later = {"status": "later", "reason": "podl-data-missing", "detail": "", "complete": False}
+        return later if kind == "model" else take(kind, *rest)
 
-    world.fake.rpc_submitpodldata = out_of_order  # type: ignore[method-assign,assignment]
+    world.fake.rpc_submitpodldata = dropped  # type: ignore[method-assign,assignment]
     miner.step()
     assert {kind for kind, _ in world.fake.objects} == {"shard", "body", "weights"}
     del world.fake.rpc_submitpodldata

@@ -114,7 +114,7 @@ class Submitter:
         held = (mine.body, mine.weights, mine.model) if mine is not None else (False, False, False)
         for kind, there in zip((Kind.BODY, Kind.WEIGHTS, Kind.MODEL), held, strict=True):
             if not there:
-                # A refused piece is sent again: a busy node may have dropped those before it.
+                # Sent again from the start if need be: a busy node may have dropped earlier pieces.
                 answer = upload(self._node, kind, *_object(job, kind))
                 level = logging.ERROR if answer.refused else logging.INFO
                 self._say(f"height {job.height}, {kind.value}: {answer}", level)

@@ -102,6 +102,7 @@ PieceResult Manager::SubmitPiece(ObjectKind kind, const uint256& hash, uint64_t 
         const auto step{m_state->Parts().Put(id, size, offset, piece, m_state->BufferBytes(), whole)};
         received = whole ? size : m_state->Parts().Received(id);
         if (step == Assembly::Step::TOO_LARGE) return refusal({FailureClass::LATER, "podl-data-full", "larger than the task's buffer"}, received);
+        if (step == Assembly::Step::UNKNOWN) return refusal({FailureClass::LATER, "podl-data-missing", "the pieces before this one are not here (any more)"}, 0);
         if (step == Assembly::Step::OUT_OF_ORDER) return refusal({FailureClass::DATA, "podl-data-size", strprintf("the next piece starts at %u", received)}, received);
     }
     if (!whole) return {{}, received, false};

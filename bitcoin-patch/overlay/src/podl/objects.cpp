@@ -142,7 +142,7 @@ Assembly::Step Assembly::Put(const ObjectId& id, uint64_t size, uint64_t offset,
         if (!MakeRoom(size, budget)) return Step::TOO_LARGE;
         m_parts.push_front({id, size, {}});
     } else if (part == m_parts.end()) {
-        return Step::OUT_OF_ORDER;
+        return Step::UNKNOWN;
     } else {
         m_parts.splice(m_parts.begin(), m_parts, part);
     }

@@ -64,7 +64,12 @@ private:
 class Assembly
 {
 public:
-    enum class Step { IN_ORDER, OUT_OF_ORDER, TOO_LARGE };
+    enum class Step {
+        IN_ORDER,
+        OUT_OF_ORDER,
+        UNKNOWN, //!< nothing of the object is here (any more): it starts anew
+        TOO_LARGE,
+    };
 
     /**
      * Take the next piece; offset 0 starts anew. Objects that were touched longest ago make room for this one.

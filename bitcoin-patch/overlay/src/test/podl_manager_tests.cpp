@@ -228,7 +228,8 @@ BOOST_AUTO_TEST_CASE(pieces)
         return m_manager->SubmitPiece(ObjectKind::MODEL, root, size, offset, bytes);
     }};
     CheckSubmission(piece(401, 0, 10), SubmitStatus::REFUSED, "podl-data-size");
-    CheckSubmission(piece(40, 10, 10), SubmitStatus::REFUSED, "podl-data-size");
+    // Its beginning may have made room for others, which is not the sender's fault.
+    CheckSubmission(piece(40, 10, 10), SubmitStatus::LATER, "podl-data-missing");
     BOOST_CHECK_EQUAL(piece(40, 0, 30).received, 30U);
     BOOST_CHECK_EQUAL(piece(40, 5, 10).received, 30U);
     const auto last{piece(40, 30, 10)};
