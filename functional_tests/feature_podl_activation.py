@@ -31,6 +31,7 @@ class PodlActivationTest(PodlTestFramework):
         assert_equal(node.getblockcount(), self.podl_height)
         self.check_ordinary_refused(node)
         self.check_start_errors(node)
+        self.check_ordinary_chain(node)
 
     def check_podl_version_refused(self, node):
         tip = node.getblockheader(node.getbestblockhash())
@@ -89,6 +90,18 @@ class PodlActivationTest(PodlTestFramework):
         node.assert_start_raises_init_error([], "Error: .*-podlheight.*", match=ErrorMatch.PARTIAL_REGEX)
         self.start_node(0, self.podl_args())
         assert_equal(node.getblockcount(), self.podl_height)
+
+    def check_ordinary_chain(self, node):
+        self.log.info("A chain that went on without PoDL is not taken for one whose schedule is lost")
+        self.stop_node(0)
+        self.cleanup_folder(node.chain_path)
+        self.start_node(0, [])
+        self.generate(node, self.podl_height)
+        self.stop_node(0)
+        for args in ([], ["-podlresync"]):
+            node.assert_start_raises_init_error(
+                [*self.podl_args(), *args], "Error: .*another data directory.*", match=ErrorMatch.PARTIAL_REGEX
+            )
 
     def check_error(self, node, height, task, message):
         args = [f"-podlheight={height}", f"-podltask={task}"]

@@ -33,6 +33,7 @@ public:
     struct Tip {
         int height;
         uint256 hash;
+        bool legacy{false}; //!< its header is an ordinary one
     };
 
     /** False while blocks are imported, when nothing should be fed. */

@@ -33,7 +33,7 @@ std::optional<ChainLink::Tip> CoreChain::GetTip() const
     LOCK(::cs_main);
     const auto* tip{m_chainman.ActiveTip()};
     if (!tip) return std::nullopt;
-    return Tip{tip->nHeight, tip->GetBlockHash()};
+    return Tip{tip->nHeight, tip->GetBlockHash(), !CBlockHeader::IsPodlVersion(tip->nVersion)};
 }
 
 std::optional<int> CoreChain::HeightOf(const uint256& hash) const

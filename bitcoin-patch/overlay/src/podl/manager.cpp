@@ -77,7 +77,7 @@ std::optional<std::string> Manager::Connect(std::shared_ptr<ChainLink> chain)
 {
     const auto tip{chain->GetTip()};
     LOCK(m_mutex);
-    if (const auto problem{m_state->CheckTip(tip ? tip->height : -1)}) return problem;
+    if (const auto problem{m_state->CheckTip(tip ? tip->height : -1, tip && tip->legacy)}) return problem;
     m_chain = std::move(chain);
     return std::nullopt;
 }

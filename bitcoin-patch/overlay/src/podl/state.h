@@ -129,8 +129,8 @@ public:
     void DropBodies(int flushed_height);
     /** The final's block or header is proven bad. @returns whether that could be recorded */
     bool AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events);
-    /** Compare with the height of the active tip. @returns a line for the operator when finals are missing */
-    std::optional<std::string> CheckTip(int tip_height);
+    /** Compare with the active tip. @returns a line for the operator when finals are missing, or the chain is another one */
+    std::optional<std::string> CheckTip(int tip_height, bool legacy);
 
     // Views (state_views.cpp)
 

@@ -98,8 +98,12 @@ bool State::AddBlockFault(uint32_t height, const std::string& reason, int64_t no
     return AddFindings({ObjectKind::BODY, final.hash}, findings, now, events);
 }
 
-std::optional<std::string> State::CheckTip(int tip_height)
+std::optional<std::string> State::CheckTip(int tip_height, bool legacy)
 {
+    if (legacy && tip_height >= m_podl_height) {
+        return strprintf("The data directory holds ordinary blocks up to height %d, but -podlheight=%d wants PoDL blocks from there on: "
+                         "use another data directory. Without its folder podl/ this one is an ordinary one again.", tip_height, m_podl_height);
+    }
     const int next(m_schedule.NextHeight());
     if (tip_height < next) {
         if (!m_resyncing || m_store->WriteResyncing(false)) m_resyncing = false;

@@ -278,6 +278,22 @@ BOOST_AUTO_TEST_CASE(starts_that_are_refused)
     BOOST_CHECK(problem->find("-podlresync") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(ordinary_blocks_where_podl_blocks_belong)
+{
+    // Nothing is lost that peers could give back.
+    for (const bool resync : {false, true}) {
+        BOOST_CHECK_EQUAL(TryOpen(resync), "");
+        auto chain{std::make_unique<FakeChain>(*m_manager)};
+        chain->m_tip = {FIRST_HEIGHT - 1, m_rng.rand256(), /*legacy=*/true};
+        auto above{std::make_unique<FakeChain>(*m_manager)};
+        above->m_tip = {FIRST_HEIGHT, m_rng.rand256(), /*legacy=*/true};
+        const auto problem{m_manager->Attach(std::move(above))};
+        BOOST_REQUIRE(problem);
+        BOOST_CHECK(problem->find("use another data directory") != std::string::npos);
+        BOOST_CHECK(!m_manager->Attach(std::move(chain)));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(damaged_store)
 {
     m_manager.reset();
