@@ -72,12 +72,23 @@ void CandidateTable::Open(const uint256& release_id)
     m_candidates.clear();
 }
 
+CandidateTable::Added CandidateTable::Outlook(uint32_t position, uint32_t claim) const
+{
+    const auto it{m_candidates.find(position)};
+    if (it == m_candidates.end()) return Added::KEPT;
+    auto claims{ClaimsOf(it->second)};
+    if (std::ranges::find(claims, claim) != claims.end()) return Added::DUPLICATE;
+    if (!AddClaim(claims, claim)) return Added::LOWER;
+    return it->second.taken < MAX_TAKEN ? Added::KEPT : Added::SPENT;
+}
+
 CandidateTable::Added CandidateTable::Add(Reveal reveal, uint32_t position, std::optional<uint256>& dropped)
 {
+    if (const auto outlook{Outlook(position, reveal.claim.claim)}; outlook != Added::KEPT) return outlook;
     auto& candidate{m_candidates[position]};
     auto claims{ClaimsOf(candidate)};
-    if (std::ranges::find(claims, reveal.claim.claim) != claims.end()) return Added::DUPLICATE;
-    if (!AddClaim(claims, reveal.claim.claim)) return Added::LOWER;
+    AddClaim(claims, reveal.claim.claim);
+    ++candidate.taken;
     candidate.hash = reveal.BlockHash();
     candidate.position = position;
     candidate.disclosure = reveal.disclosure;

@@ -50,6 +50,7 @@ struct Candidate {
     uint32_t position{0};    //!< in the release's list
     Disclosure disclosure{}; //!< the same in all its reveals, as the block hash commits to it
     std::vector<Reveal> reveals{}; //!< one per kept claim, highest first
+    uint32_t taken{0};       //!< claims taken in this attempt, those that made room included
     CandidateFacts facts{};
     CandidateState state{CandidateState::WAITING_BODY};
 };
@@ -58,13 +59,22 @@ struct Candidate {
 class CandidateTable
 {
 public:
-    enum class Added { KEPT, DUPLICATE, LOWER };
+    enum class Added {
+        KEPT,
+        DUPLICATE,
+        LOWER, //!< two higher claims are held
+        SPENT, //!< the header has made MAX_TAKEN claims: rising claims must not be a flood
+    };
+    //! Claims taken of one header per attempt.
+    static constexpr uint32_t MAX_TAKEN{8};
 
     /** Start anew for the claims of a release; null closes the round. */
     void Open(const uint256& release_id);
     /** Null when no round is open. */
     const uint256& ReleaseId() const { return m_release_id; }
 
+    /** What Add() will say to a claim. */
+    Added Outlook(uint32_t position, uint32_t claim) const;
     /**
      * Take a reveal that Schedule::CheckReveal has approved.
      *

@@ -74,13 +74,16 @@ Submission State::AddReveal(Reveal reveal, int64_t now, Events& events)
     if (const auto checked{m_schedule.CheckReveal(reveal)}; !checked) return Refusal(checked.error());
     if (IsFrozen()) return Refusal({FailureClass::LATER, "podl-schedule-frozen", ""});
     const auto position{*Assert(m_schedule.RoundFor(m_schedule.NextHeight()))->Position(hash)};
+    switch (m_table.Outlook(position, reveal.claim.claim)) {
+    case CandidateTable::Added::KEPT: break;
+    case CandidateTable::Added::DUPLICATE: return {.status = SubmitStatus::DUPLICATE};
+    case CandidateTable::Added::LOWER: return Refusal({FailureClass::LATER, "podl-late-reveal", "two higher claims of this header are held"});
+    case CandidateTable::Added::SPENT: return Refusal({FailureClass::LATER, "podl-late-reveal", "this header has made too many claims"});
+    } // no default case, so the compiler can warn about missing cases
     if (!m_store->WriteReveal(id, reveal.bytes)) return StoreFailure();
     std::optional<uint256> dropped;
-    const auto added{m_table.Add(std::move(reveal), position, dropped)};
-    if (added != CandidateTable::Added::KEPT) dropped = id;
+    m_table.Add(std::move(reveal), position, dropped);
     if (dropped) (void)m_store->EraseReveal(*dropped);
-    if (added == CandidateTable::Added::DUPLICATE) return {.status = SubmitStatus::DUPLICATE};
-    if (added == CandidateTable::Added::LOWER) return Refusal({FailureClass::LATER, "podl-late-reveal", "two higher claims of this header are held"});
     m_unusable.clear(); // the reveal may name them anew
     events.push_back({.type = Event::Type::REVEAL, .id = id, .block = hash});
     events.push_back({.type = Event::Type::CANDIDATE, .id = hash});

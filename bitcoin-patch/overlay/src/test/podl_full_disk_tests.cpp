@@ -77,6 +77,15 @@ BOOST_AUTO_TEST_CASE(alarm_that_could_not_be_written)
     }
 }
 
+BOOST_AUTO_TEST_CASE(claims_that_are_not_kept_are_not_written)
+{
+    const auto claim{[&](uint32_t count) { return m_manager->SubmitReveal(MakeReveal(m_mined, m_release.id, count)); }};
+    BOOST_REQUIRE(claim(50).status == SubmitStatus::ACCEPTED && claim(60).status == SubmitStatus::ACCEPTED);
+    const test::FullDisk full{1};
+    BOOST_CHECK_EQUAL(claim(40).reason, "podl-late-reveal");
+    BOOST_CHECK_EQUAL(claim(61).reason, "podl-store-error");
+}
+
 BOOST_AUTO_TEST_CASE(entry_that_could_not_be_written)
 {
     const auto final{MakeFinal(FIRST_HEIGHT, 0, m_mined, 50)};

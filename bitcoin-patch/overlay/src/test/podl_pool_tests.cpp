@@ -104,6 +104,21 @@ BOOST_AUTO_TEST_CASE(two_highest_claims_are_kept)
     BOOST_CHECK(m_table.Size() == 0 && m_table.ReleaseId().IsNull());
 }
 
+BOOST_AUTO_TEST_CASE(rising_claims_come_to_an_end)
+{
+    using Added = CandidateTable::Added;
+    for (uint32_t claim{0}; claim < CandidateTable::MAX_TAKEN; ++claim) BOOST_CHECK(Add(0, claim) == Added::KEPT);
+    BOOST_CHECK(Add(0, CandidateTable::MAX_TAKEN) == Added::SPENT);
+    BOOST_CHECK(Add(0, 0) == Added::LOWER);
+    const auto& reveals{m_table.ByPosition().at(0).reveals};
+    BOOST_REQUIRE_EQUAL(reveals.size(), 2U);
+    BOOST_CHECK_EQUAL(reveals[0].claim.claim, CandidateTable::MAX_TAKEN - 1);
+    // Another header, and the same one in the next attempt, are not concerned.
+    BOOST_CHECK(Add(1, 9) == Added::KEPT);
+    m_table.Open(uint256::ONE);
+    BOOST_CHECK(m_table.Outlook(0, 9) == Added::KEPT && m_table.Size() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(states_of_one_candidate)
 {
     Add(0, 50);
