@@ -232,7 +232,7 @@ int Manager::PodlHeight() const { return m_options.podl_height; }
 std::vector<Want> Manager::Wanted() const
 {
     LOCK(m_mutex);
-    return m_state->Wanted();
+    return m_state->Wanted(GetTime());
 }
 
 PeerLimits Manager::Limits() const

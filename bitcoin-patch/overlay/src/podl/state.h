@@ -139,7 +139,7 @@ public:
     CommitmentsView Commitments(const std::optional<uint256>& first_tip) const;
     CandidatesView CandidatesNow() const;
     TemplateView Template(const uint256& prev_block, const std::optional<uint256>& first_tip) const;
-    std::vector<Want> Wanted() const;
+    std::vector<Want> Wanted(int64_t now) const;
     PeerLimits Limits() const;
     std::optional<std::vector<Audit>> Audits(const uint256& block) const { return m_store->ReadAudits(block); }
     const Schedule& Log() const { return m_schedule; }
@@ -251,10 +251,11 @@ private:
     /** Drop candidates' data that are worth less than this object until it fits. */
     bool MakeRoom(const ObjectId& id, uint64_t size);
     void DropLosers();
-    std::vector<Need> Needs() const;
+    std::vector<Need> Needs(int64_t now) const;
     void FinalNeeds(const FinalRecord& final, std::vector<Need>& needs) const;
     void RoundNeeds(std::vector<Need>& needs) const;
     void SpareNeeds(int height, size_t limit, std::vector<Need>& needs) const;
+    void ArchiveNeeds(int64_t now, std::vector<Need>& needs) const;
     void AddNeed(const ObjectId& id, int height, std::vector<Need>& needs, bool background = false) const;
 
     // state_chain.cpp

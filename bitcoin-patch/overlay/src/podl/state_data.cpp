@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 /** Data objects: who names them, what is taken, kept and missing. */
@@ -21,6 +22,9 @@ namespace {
 //! P2P types of interfaces.md.
 constexpr uint8_t P2P_BODY{4};
 constexpr uint8_t P2P_DATA{5};
+
+//! For how long the same part of the archive is wanted, seconds.
+constexpr int64_t ARCHIVE_TURN{600};
 
 /** What a candidate's data are worth when room is short; only those worth less make room. */
 int WorthOf(CandidateState state)
@@ -279,7 +283,20 @@ void State::SpareNeeds(int height, size_t limit, std::vector<Need>& needs) const
     }
 }
 
-std::vector<State::Need> State::Needs() const
+void State::ArchiveNeeds(int64_t now, std::vector<Need>& needs) const
+{
+    // In turns: what nobody has any more must not hide the rest.
+    const size_t turns{(m_archive.size() + LOOKAHEAD - 1) / LOOKAHEAD};
+    if (turns == 0) return;
+    auto it{std::next(m_archive.begin(), now / ARCHIVE_TURN % turns * LOOKAHEAD)};
+    for (size_t left{std::min(LOOKAHEAD, m_archive.size())}; left > 0; --left) {
+        const bool listed{std::ranges::any_of(needs, [&](const Need& need) { return need.want && ObjectId{need.want->kind, need.id} == *it; })};
+        if (!listed) AddNeed(*it, m_finals[m_final_index.find(it->hash)->second].height, needs);
+        if (++it == m_archive.end()) it = m_archive.begin();
+    }
+}
+
+std::vector<State::Need> State::Needs(int64_t now) const
 {
     std::vector<Need> needs;
     const size_t end{std::min(m_finals.size(), m_first_open + LOOKAHEAD)};
@@ -287,12 +304,7 @@ std::vector<State::Need> State::Needs() const
         if (!m_finals[i].connected) FinalNeeds(m_finals[i], needs);
     }
     RoundNeeds(needs);
-    size_t left{LOOKAHEAD};
-    for (const auto& id : m_archive) {
-        if (left-- == 0) break;
-        const bool listed{std::ranges::any_of(needs, [&](const Need& need) { return need.want && ObjectId{need.want->kind, need.id} == id; })};
-        if (!listed) AddNeed(id, m_finals[m_final_index.find(id.hash)->second].height, needs);
-    }
+    ArchiveNeeds(now, needs);
     for (const auto& orphan : m_orphans) {
         if (!m_schedule.Find(orphan.prev)) needs.push_back({"entry", orphan.prev, static_cast<int>(m_schedule.NextHeight())});
     }

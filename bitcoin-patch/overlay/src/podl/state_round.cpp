@@ -178,7 +178,7 @@ void State::Refresh(int64_t now, Events& events)
         }
     }
     std::map<WaitKey, int64_t> waiting;
-    for (const auto& need : Needs()) {
+    for (const auto& need : Needs(now)) {
         if (need.background) continue;
         const auto id{need.what == "body" || need.what == "evaluator" ? need.id.GetHex() : HexStr(need.id)};
         const WaitKey key{need.what, id, need.height};

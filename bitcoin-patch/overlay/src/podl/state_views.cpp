@@ -158,10 +158,10 @@ TemplateView State::Template(const uint256& prev_block, const std::optional<uint
     return view;
 }
 
-std::vector<Want> State::Wanted() const
+std::vector<Want> State::Wanted(int64_t now) const
 {
     std::vector<Want> wants;
-    for (const auto& need : Needs()) {
+    for (const auto& need : Needs(now)) {
         if (need.want) wants.push_back(*need.want);
     }
     return wants;

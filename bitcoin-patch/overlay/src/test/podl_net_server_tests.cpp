@@ -5,11 +5,13 @@
 #include <podl/merkle.h>
 #include <podl/net_server.h>
 #include <test/podl_world.h>
+#include <util/time.h>
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <vector>
 
 using namespace podl;
@@ -139,6 +141,29 @@ BOOST_AUTO_TEST_CASE(schedule)
     BOOST_CHECK(Page({}).empty());
     BOOST_CHECK(Page({}, 2) == all);
     BOOST_CHECK(Page(m_first.id) == std::vector<Bytes>{m_release.bytes});
+}
+
+BOOST_AUTO_TEST_CASE(the_whole_archive_has_its_turn)
+{
+    std::set<uint256> missing;
+    auto prev{m_base};
+    for (uint32_t height{FIRST_HEIGHT}; height < FIRST_HEIGHT + 23; ++height) {
+        const auto mined{Mine(height, prev)};
+        const auto release{MakeRelease(height, 0, prev, {mined.Hash()})};
+        Accept(release);
+        Accept(MakeFinal(height, 0, mined, 50));
+        BOOST_REQUIRE(m_manager->SubmitVerdict(KeyOf(mined, release), {50, SAMPLES - 50, "", ""}).status == SubmitStatus::ACCEPTED);
+        const auto& opening{mined.disclosure.opening};
+        missing.insert({opening.weights_root, opening.model_root, release.AsRelease()->test_root});
+        prev = mined.Hash();
+    }
+    // Nobody has any of these, and no more than 64 are wanted at once.
+    BOOST_CHECK_EQUAL(missing.size(), 69U);
+    for (const size_t left : {5, 0}) {
+        for (const auto& want : m_manager->Wanted()) missing.erase(want.id);
+        BOOST_CHECK_EQUAL(missing.size(), left);
+        SetMockTime(GetTime() + 600);
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -29,7 +29,7 @@ namespace {
 constexpr int64_t START{1'700'000'000};
 constexpr uint32_t MIN_REVEAL{10};
 constexpr uint32_t MAX_PHASE{100};
-constexpr size_t N_SHARDS{9};
+constexpr size_t N_SHARDS{24};
 constexpr uint64_t SAMPLE_SIZE{4};
 
 /** One output layer of 2 classes on 4 values: (4 + 1) * 2 parameters. */
