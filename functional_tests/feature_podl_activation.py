@@ -100,7 +100,9 @@ class PodlActivationTest(PodlTestFramework):
         self.stop_node(0)
         for args in ([], ["-podlresync"]):
             node.assert_start_raises_init_error(
-                [*self.podl_args(), *args], "Error: .*another data directory.*", match=ErrorMatch.PARTIAL_REGEX
+                [*self.podl_args(), *args],
+                "Error: .*another data directory.*",
+                match=ErrorMatch.PARTIAL_REGEX,
             )
 
     def check_error(self, node, height, task, message):

@@ -41,7 +41,13 @@ class PodlWithheldTest(PodlTestFramework):
             return found[hash_hex] == "valid"
 
         self.wait_until(measured)
-        self.log.info("Its final connects on both nodes")
+        self.log.info("The high claim turns out false: whoever passed it on is not to blame")
+        liar.upload(node, current.kept[0])
+        self.wait_until(lambda: judge(other, self.requester) == 1)
+        found = {c["hash"]: c["state"] for c in other.listpodlcandidates()["candidates"]}
+        assert_equal(found[current.kept[0].hash_hex], "false-claim")
+        assert "Misbehaving" not in other.debug_log_path.read_text(encoding="utf8")
+        self.log.info("The honest one's final connects on both nodes")
         judge(node, self.requester)
         self.requester.publish(self.requester.final(reveal), node)
         self.wait_until(lambda: [n.getbestblockhash() for n in self.nodes] == [hash_hex] * 2)

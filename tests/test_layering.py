@@ -45,6 +45,8 @@ LAYERS = {
 ORDER = [module for modules in LAYERS.values() for module in modules]
 # What opens sockets, and who may.
 SOCKETS = {"socket", "socketserver", "ssl", "asyncio", "http", "urllib", "requests", "zmq", "bitcoin.rpc"}
+# What can run code that a file holds.
+LOADERS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "torch", "yaml"}
 SOCKET_USERS = {"chain", "fetch", "store"}
 
 
@@ -101,6 +103,22 @@ def test_only_ml_imports_tensorflow(path: Path) -> None:
 def test_only_chain_store_and_fetch_open_sockets(path: Path) -> None:
     if unit(path) not in SOCKET_USERS:
         assert not [name for name in imports(path) if {name, name.split(".")[0]} & SOCKETS]
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_nothing_that_executes_is_read(path: Path) -> None:
+    """Models and data sets come from strangers: no format that can carry code, and no code from text."""
+    assert not [name for name in imports(path) if name.split(".")[0] in LOADERS]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        assert name not in {"eval", "exec", "compile", "__import__"}
+        if name in {"np.load", "numpy.load"}:
+            assert any(
+                option.arg == "allow_pickle" and not ast.literal_eval(option.value)
+                for option in node.keywords
+            )
 
 
 def test_every_place_is_taken() -> None:
