@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from podl_tools.ml.backend import Backend
+from podl_tools.ml.backend import BACKENDS, Backend
 from podl_tools.ml.numpy_backend import NumpyNetwork
 from podl_tools.program import Program, parse_program
+
+__all__ = ["BACKENDS", "SMALL", "backend", "cut", "lists", "networks"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
     from podl_tools.ml.network import Network
     from tests.ml_oracle import Matrix
-
-BACKENDS = ("numpy", "tensorflow")
 
 # Small programs that together use every layer kind.
 SMALL = (

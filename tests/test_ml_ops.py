@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,21 +21,30 @@ if TYPE_CHECKING:
 
 E = 2**23 - 1
 PROGRAM = parse_program("input 2, output 2")
-KERNELS = ("int64", "float64 BLAS", "float32, native convolution", "float32, patches", "float64, patches")
+IMAGES = parse_program("input 2x2x1, conv2d 1x1x1, flatten, output 2")
+KERNELS = (
+    *("numpy int64", "numpy float64 BLAS"),
+    *("tensorflow float32, native convolution", "tensorflow float32, patches", "tensorflow float64, patches"),
+    *("tensorflow float32, patches, XLA", "jax float32, native convolution, XLA"),
+    *("jax float32, patches, XLA", "jax float64, patches, XLA"),
+)
 small_integers = st.integers(-127, 127) | st.sampled_from([-127, 127])
 errors = st.integers(-E, E) | st.sampled_from([-E, E, 1, -1])
 
 
+@cache
 def network(kernel: str) -> Network:
-    if kernel in KERNELS[:2]:
-        return NumpyNetwork(PROGRAM, blas=kernel != "int64")
-    from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loaded only by the tests that need it
-
-    device = tensorflow_backend.open_device(1)
-    found = [offered for offered in device.kernels if offered.name == kernel]
-    if not found:
-        pytest.skip(f"{device.name} does not offer {kernel}")
-    return tensorflow_backend.TensorFlowNetwork(PROGRAM, device, found[0])
+    framework, name = kernel.split(" ", 1)
+    if framework == "numpy":
+        return NumpyNetwork(PROGRAM, blas=name != "int64")
+    backend = import_module(f"podl_tools.ml.{framework}_backend")  # loaded only by the tests that need it
+    device = backend.open_device(1)
+    offered = [found for program in (PROGRAM, IMAGES) for found in backend.NETWORK.kernels(device, program)]
+    fitting = [found for found in offered if found.name == name]
+    if not fitting:
+        pytest.skip(f"{device.name} does not offer {name}")
+    found: Network = backend.NETWORK(PROGRAM, device, fitting[0])
+    return found
 
 
 @pytest.fixture(params=KERNELS)
@@ -115,7 +126,7 @@ def test_wide_products(data: st.DataObject) -> None:
     right = data.draw(
         st.lists(st.lists(small_integers, min_size=2, max_size=2), min_size=terms, max_size=terms)
     )
-    for kernel in (*KERNELS[:2], KERNELS[3]):
+    for kernel in (*KERNELS[:2], KERNELS[3], KERNELS[7]):
         found = network(kernel).apply(
             lambda ops, a, b: ops.matmul(a, b), np.array(left), np.array(right), wide=True
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,12 +132,18 @@ def test_programs_with_most_positions_are_checked_too() -> None:
 @pytest.mark.parametrize("text", SMALL)
 def test_good_kernels_pass(where: str, text: str) -> None:
     network = backend(where).network(parse_program(text))
-    if where == "numpy":
-        assert (network.device, network.kernel) == ("NumPy on CPU", "float64 BLAS")
-    else:
-        assert network.device.startswith(("TensorFlow on CPU", "TensorFlow on GPU:0 "))
-        assert network.kernel == (
-            "float32, native convolution" if network.device.endswith("CPU") else "float32, patches"
+    name = {"numpy": "NumPy", "tensorflow": "TensorFlow", "jax": "JAX"}[where]
+    assert network.device.startswith((f"{name} on CPU", f"{name} on GPU:0 "))
+    if network.device.endswith("CPU"):
+        assert (
+            network.kernel
+            in {
+                "numpy": ("float64 BLAS",),
+                "tensorflow": ("float32, native convolution",)
+                if "conv" in text
+                else ("float32, patches, XLA",),
+                "jax": ("float32, native convolution, XLA",),
+            }[where]
         )
     assert backend(where).network(parse_program(text)) is network
 
@@ -244,10 +251,20 @@ def test_unknown_backend() -> None:
         Backend("torch")
 
 
-def test_threads_of_tensorflow_are_fixed_by_the_first_call() -> None:
-    backend("tensorflow").network(PROGRAM)
+@pytest.mark.parametrize("where", ["tensorflow", "jax"])
+def test_a_missing_package_is_named(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, f"podl_tools.ml.{where}_backend", None)
+    with pytest.raises(
+        EvaluatorUnavailableError, match=f"backend {where} does not load.* pip install .*{where}"
+    ):
+        Backend(where).network(PROGRAM)
+
+
+@pytest.mark.parametrize("where", ["tensorflow", "jax"])
+def test_threads_are_fixed_by_the_first_call(where: str) -> None:
+    backend(where).network(PROGRAM)
     with pytest.raises(EvaluatorUnavailableError, match="set up differently"):
-        Backend("tensorflow", threads=2).network(PROGRAM)
+        Backend(where, threads=2).network(PROGRAM)
 
 
 def test_vectors_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

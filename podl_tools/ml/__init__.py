@@ -1,7 +1,7 @@
 """
 Exact training and evaluation: the same integers on every backend.
 
-The only package that imports TensorFlow, and it does so only once that backend is asked for.
+The only package that imports TensorFlow or JAX, and it does so only once that backend is asked for.
 """
 
 import os

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from threadpoolctl import threadpool_limits
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from podl_tools.ml.network import Network
     from podl_tools.program import Program
 
-BACKENDS: Final = ("tensorflow", "numpy")
+BACKENDS: Final = ("tensorflow", "numpy", "jax")
+# Loaded only when asked for: the module, and what to install where it is missing.
+_FRAMEWORKS: Final = {
+    "tensorflow": ("podl_tools.ml.tensorflow_backend", "pip install tensorflow"),
+    "jax": ("podl_tools.ml.jax_backend", "pip install 'podl[jax]'"),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +35,9 @@ class Backend:
     Parameters
     ----------
     name
-        `tensorflow` (GPU where there is one) or `numpy`.
+        `tensorflow`, `jax` (either on a GPU where it sees one) or `numpy`.
     threads
-        CPU threads that TensorFlow or NumPy's matrix products may use, in the whole process.
+        CPU threads that the framework or NumPy's matrix products may use, in the whole process.
 
     Raises
     ------
@@ -83,11 +89,19 @@ class Backend:
         return True
 
     def _candidates(self, program: Program) -> Iterator[Network]:
-        if self.name == "tensorflow":
-            from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loads TensorFlow only when asked for
-
-            device = tensorflow_backend.open_device(self._threads)
-            for kernel in device.kernels:
-                yield tensorflow_backend.TensorFlowNetwork(program, device, kernel)
+        if self.name in _FRAMEWORKS:
+            framework = self._framework()
+            device = framework.open_device(self._threads)
+            for kernel in framework.NETWORK.kernels(device, program):
+                yield framework.NETWORK(program, device, kernel)
         yield NumpyNetwork(program)
         yield NumpyNetwork(program, blas=False)
+
+    def _framework(self) -> Any:
+        module, remedy = _FRAMEWORKS[self.name]
+        try:
+            return import_module(module)
+        except ImportError as error:
+            raise EvaluatorUnavailableError(
+                f"backend {self.name} does not load ({error}); try: {remedy}"
+            ) from error

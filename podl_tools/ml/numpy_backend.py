@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from podl_tools.arithmetic import FLOAT64_EXACT
+from podl_tools.ml.array_ops import ArrayOps
 from podl_tools.ml.graph import Graph
 from podl_tools.ml.network import Network
-from podl_tools.ml.ops import Ops, Step, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from podl_tools.ml.ops import Step, Tensor
     from podl_tools.ml.state import State
     from podl_tools.program import Program
 
 _INT64_LIMIT = 1 << 63
 
 
-class NumpyOps(Ops):
+class NumpyOps(ArrayOps):
     """
     Operations on int64 arrays.
 
@@ -41,6 +42,7 @@ class NumpyOps(Ops):
     """
 
     def __init__(self, *, blas: bool = True) -> None:
+        super().__init__(np)
         self._blas = blas
 
     def small(self, values: Tensor) -> Tensor:
@@ -57,12 +59,6 @@ class NumpyOps(Ops):
     def floor_divide(self, numerator: Tensor, denominator: Tensor) -> Tensor:
         return numerator // denominator
 
-    def clip(self, values: Tensor, low: int, high: int) -> Tensor:
-        return np.clip(values, low, high)
-
-    def where(self, mask: Tensor, values: Tensor, otherwise: int) -> Tensor:
-        return np.where(mask, values, otherwise)
-
     def matmul(
         self, left: Tensor, right: Tensor, *, turn_left: bool = False, turn_right: bool = False
     ) -> Tensor:
@@ -75,41 +71,11 @@ class NumpyOps(Ops):
             raise OverflowError(f"a sum of up to {bound} does not fit int64")
         return left @ right
 
-    def reshape(self, values: Tensor, shape: Sequence[int]) -> Tensor:
-        return np.reshape(values, shape)
-
-    def transpose(self, values: Tensor, axes: Sequence[int]) -> Tensor:
-        return np.transpose(values, axes)
-
-    def flip(self, values: Tensor, axes: Sequence[int]) -> Tensor:
-        return np.flip(values, tuple(axes))
-
-    def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
-        return np.concatenate(parts, axis)
-
-    def pad_image(self, images: Tensor, rows: int, columns: int) -> Tensor:
-        return np.pad(images, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
-
-    def sum(self, values: Tensor, axis: int, *, keep: bool = False) -> Tensor:
-        return np.sum(values, axis, keepdims=keep)
-
-    def max(self, values: Tensor, axis: int) -> Tensor:
-        return np.max(values, axis, keepdims=True)
-
-    def first(self, mask: Tensor, axis: int) -> Tensor:
-        return mask & (np.cumsum(mask, axis) == 1)
-
-    def repeat(self, values: Tensor, count: int, axis: int) -> Tensor:
-        return np.repeat(np.expand_dims(values, axis), count, axis)
-
     def take(self, table: Sequence[int], index: Tensor) -> Tensor:
         return np.asarray(table, dtype=np.int64)[index]
 
     def one_hot(self, labels: Tensor, classes: int) -> Tensor:
         return np.equal(np.asarray(labels)[:, None], np.arange(classes)).astype(np.int64)
-
-    def zeros_like(self, values: Tensor) -> Tensor:
-        return np.zeros_like(values)
 
     def scan(self, step: Step, carry: Tensor, sequence: Tensor, *, reverse: bool = False) -> Tensor:
         outputs = [None] * len(sequence)

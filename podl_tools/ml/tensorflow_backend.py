@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import numpy as np
 import tensorflow as tf
 
 from podl_tools.errors import EvaluatorUnavailableError
-from podl_tools.ml.graph import Graph
-from podl_tools.ml.network import Network
-from podl_tools.ml.tensorflow_ops import CPU_KERNELS, GPU_KERNELS, Kernel, TensorOps
+from podl_tools.ml.float_network import Device, FloatNetwork, Spec
+from podl_tools.ml.float_ops import FLOAT64, NATIVE, PATCHES, XLA, Kernel
+from podl_tools.ml.tensorflow_ops import TensorOps
+from podl_tools.program import LayerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from podl_tools.ml.ops import Tensor
-    from podl_tools.ml.state import State
     from podl_tools.program import Program
-
-
-@dataclass(frozen=True)
-class Device:
-    """
-    Where TensorFlow computes.
-
-    Parameters
-    ----------
-    name
-        For reports, such as `TensorFlow on CPU` or `TensorFlow on GPU:0 NVIDIA H200`.
-    kernels
-        Ways to compute products there, fastest first.
-
-    """
-
-    name: str
-    kernels: tuple[Kernel, ...]
 
 
 def open_device(threads: int) -> Device:
@@ -67,9 +46,9 @@ def open_device(threads: int) -> Device:
         raise EvaluatorUnavailableError(f"TensorFlow was set up differently before: {error}") from error
     tf.config.experimental.enable_tensor_float_32_execution(False)
     if not _usable_gpus():
-        return Device("TensorFlow on CPU", CPU_KERNELS)
+        return Device("TensorFlow on CPU", gpu=False)
     details = tf.config.experimental.get_device_details(gpus[0])
-    return Device(f"TensorFlow on GPU:0 {details.get('device_name', 'unknown')}", GPU_KERNELS)
+    return Device(f"TensorFlow on GPU:0 {details.get('device_name', 'unknown')}", gpu=True)
 
 
 def _usable_gpus() -> list[Any]:
@@ -81,7 +60,7 @@ def _usable_gpus() -> list[Any]:
     return found
 
 
-class TensorFlowNetwork(Network):
+class TensorFlowNetwork(FloatNetwork):
     """
     A program as TensorFlow graphs.
 
@@ -99,75 +78,27 @@ class TensorFlowNetwork(Network):
     failures: ClassVar[tuple[type[Exception], ...]] = (MemoryError, tf.errors.OpError)
 
     def __init__(self, program: Program, device: Device, kernel: Kernel) -> None:
-        super().__init__(program, device.name, kernel.name)
-        self._ops = TensorOps(kernel)
-        self._small = kernel.small
-        self._graph = Graph(self._ops, program)
+        super().__init__(program, device, kernel, TensorOps(kernel))
 
-    @cached_property
-    def _logits(self) -> Callable[..., Any]:
-        """Graph of the forward pass, for any number of samples."""
+    @staticmethod
+    def kernels(device: Device, program: Program) -> tuple[Kernel, ...]:
+        """
+        Ways to compute the program's products there, fastest first.
 
-        def forward(weights: Sequence[Tensor], samples: Tensor) -> Tensor:
-            return tf.cast(self._graph.forward(weights, self._ops.small(samples))[0], tf.int32)
+        XLA has no fast convolution on a CPU; everything else it makes faster.
+        """
+        convolves = any(layer.kind is LayerKind.CONV2D for layer in program.layers)
+        fastest = NATIVE if convolves and not device.gpu else XLA
+        return (fastest, PATCHES, FLOAT64)
 
-        matrices = [tf.TensorSpec((plan.rows, plan.columns), self._small) for plan in self.program.weights]
-        return _compiled(forward, matrices, tf.TensorSpec((None, self.program.sample_size), tf.int8))
+    def compiled(self, function: Callable[..., Any], *signature: Spec | list[Spec]) -> Callable[..., Any]:
+        specs = tf.nest.map_structure(lambda spec: tf.TensorSpec(spec.shape, spec.dtype), signature)
+        graph = tf.function(function, autograph=False, jit_compile=self._kernel.xla)
+        traced: Callable[..., Any] = graph.get_concrete_function(*specs)
+        return traced
 
-    @cached_property
-    def _step(self) -> Callable[..., Any]:
-        """Graph of one training step, for any batch size."""
-
-        def step(
-            masters: Sequence[Tensor],
-            velocities: Sequence[Tensor],
-            samples: Tensor,
-            labels: Tensor,
-            shifts: Sequence[Tensor],
-        ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-            return self._graph.step(masters, velocities, (self._ops.small(samples), labels), shifts)
-
-        plans = self.program.weights
-        matrices = [tf.TensorSpec((plan.rows, plan.columns), tf.float64) for plan in plans]
-        samples = tf.TensorSpec((None, self.program.sample_size), tf.int8)
-        labels = tf.TensorSpec((None,), tf.uint8)
-        return _compiled(
-            step, matrices, matrices, samples, labels, [tf.TensorSpec((), tf.float64)] * len(plans)
-        )
-
-    def load(self, matrix: NDArray[np.int8]) -> Tensor:
-        return self._ops.small(matrix)
-
-    def chunk_logits(self, weights: Sequence[Tensor], samples: NDArray[np.int8]) -> NDArray[np.int32]:
-        found: NDArray[np.int32] = self._logits(list(weights), tf.constant(samples)).numpy()
-        return found
-
-    def run_steps(
-        self,
-        state: State,
-        batches: Iterable[tuple[NDArray[np.int8], NDArray[np.uint8]]],
-        shifts: Sequence[int],
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        masters = [self._ops.wide(master) for master in state.masters]
-        velocities = [self._ops.wide(velocity) for velocity in state.velocities]
-        operands = [self._ops.shift_operand(shift) for shift in shifts]
-        for samples, labels in batches:
-            batch = tf.constant(samples), tf.constant(labels)
-            masters, velocities = self._step(masters, velocities, *batch, operands)
-        return masters, velocities
-
-    def apply(
-        self, function: Callable[..., Tensor], *arrays: NDArray[np.int64], wide: bool
-    ) -> NDArray[np.int64]:
-        enter = self._ops.wide if wide else self._ops.small
-        tensors = [enter(array) for array in arrays]
-        specs = [tf.TensorSpec.from_tensor(tensor) for tensor in tensors]
-        traced = _compiled(lambda *operands: function(self._ops, *operands), *specs)
-        found: NDArray[np.float64] = traced(*tensors).numpy()
-        return found.astype(np.int64)
+    def tensor(self, array: NDArray[Any]) -> Tensor:
+        return tf.constant(array)
 
 
-def _compiled(function: Callable[..., Any], *signature: Any) -> Callable[..., Any]:
-    """Trace `function` once, for exactly these arguments."""
-    traced: Callable[..., Any] = tf.function(function, autograph=False).get_concrete_function(*signature)
-    return traced
+NETWORK: Final = TensorFlowNetwork

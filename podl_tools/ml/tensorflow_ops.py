@@ -1,55 +1,20 @@
-"""
-Exact operations on TensorFlow tensors: integers in floats.
-
-Forward values fit float32 (sums of at most 2**24), errors and weights in training float64 (at most 2**53);
-the layer program proves both, so any order of summation, thread count or fused multiply-add gives the same
-integers.
-"""
+"""Exact operations on TensorFlow tensors: integers in floats."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from podl_tools.ml.ops import Ops, Step, Tensor
+from podl_tools.ml.float_ops import FloatOps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-@dataclass(frozen=True)
-class Kernel:
-    """
-    How products are computed.
-
-    Parameters
-    ----------
-    name
-        For reports.
-    small
-        Container of forward operands.
-    native_convolution
-        Use the framework's convolution. A Winograd or Fourier algorithm is not exact, and on a GPU the choice
-        may change with the shape: for CPUs only, and for those that pass the self-test.
-
-    """
-
-    name: str
-    small: Any
-    native_convolution: bool
+    from podl_tools.ml.ops import Step, Tensor
 
 
-CPU_KERNELS: Final = (
-    Kernel("float32, native convolution", tf.float32, native_convolution=True),
-    Kernel("float32, patches", tf.float32, native_convolution=False),
-    Kernel("float64, patches", tf.float64, native_convolution=False),
-)
-GPU_KERNELS: Final = CPU_KERNELS[1:]
-
-
-class TensorOps(Ops):
+class TensorOps(FloatOps):
     """
     Operations on TensorFlow tensors.
 
@@ -60,9 +25,6 @@ class TensorOps(Ops):
 
     """
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-
     def small(self, values: Tensor) -> Tensor:
         return tf.cast(values, self._kernel.small)
 
@@ -72,20 +34,8 @@ class TensorOps(Ops):
     def shift_operand(self, shift: int) -> Tensor:
         return tf.constant(2.0**-shift, tf.float64)
 
-    def round_shift(self, values: Tensor, shift: Tensor | int) -> Tensor:
-        """
-        `floor(values * 2**-shift + 1/2)`.
-
-        The scaling is exact. So is the floor of a forward sum: with the half it has at most 24 bits. For an
-        operand R and abs(G) < 2**45: for 0 < R <= 52 the sum has at most 53 bits; for R > 52 it lies in
-        (0.49, 0.51), rounded or not; for R <= 0 the scaled value is an integer below 2**45 or an even one, to
-        which a tie rounds back.
-        """
-        if not isinstance(shift, int):
-            return tf.floor(values * shift + 0.5)
-        if shift <= 0:  # an odd float32 above 2**23 has no room for the half unit
-            return values * 2.0**-shift
-        return tf.floor(values * 2.0**-shift + 0.5)
+    def floor(self, values: Tensor) -> Tensor:
+        return tf.floor(values)
 
     def floor_divide(self, numerator: Tensor, denominator: Tensor) -> Tensor:
         quotient = tf.math.floordiv(tf.cast(numerator, tf.int64), tf.cast(denominator, tf.int64))
