@@ -37,6 +37,13 @@ def backend(name: str) -> Backend:
     return Backend(name, threads=1)
 
 
+def start_tensorflow() -> None:
+    """Set TensorFlow up as `backend` wants it, before Keras starts it in its own way."""
+    from podl_tools.ml.tensorflow_backend import open_device  # noqa: PLC0415  loads TensorFlow
+
+    open_device(threads=1)
+
+
 def networks(text: str) -> list[Network]:
     """The int64 referee, and what each backend runs."""
     program = parse_program(text)

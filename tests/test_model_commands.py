@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +19,7 @@ from podl_tools.dataset import parse_examples
 from podl_tools.ml.evaluation import evaluate
 from podl_tools.recipe import Recipe
 from podl_tools.stored_model import read_folder, write_folder
-from tests.ml_helpers import backend
+from tests.ml_helpers import backend, start_tensorflow
 from tests.rounds import last_final, open_round
 from tests.stored_models import TEXT, stored
 from tests.world import World
@@ -139,7 +143,7 @@ def test_predict(folder: Path, tmp_path: Path, where: str) -> None:
     labels = (np.arange(50) % 3).astype(np.uint8)
     path = write_samples(tmp_path / "s.npz", labels=labels)
     result = podl("predict", folder, path, f"--backend={where}", "--json")
-    found, model = json.loads(result.output), stored()
+    found, model = json.loads(result.stdout), stored()
     samples = np.load(path)["samples"]
     logits = backend("numpy").network(model.program).logits(model.matrices, samples)
     assert found["classes"] == [row.index(max(row)) for row in logits.tolist()]
@@ -160,6 +164,40 @@ def test_ties_go_to_the_lowest_class(folder: Path, tmp_path: Path) -> None:
     del folder
     result = podl("predict", tmp_path / "w", write_samples(tmp_path / "s.npz"), f"--program={TEXT}")
     assert set(result.stdout.split()) == {"0"}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
+@pytest.mark.parametrize("name", ["onnx", "keras"])
+def test_export(folder: Path, tmp_path: Path, name: str) -> None:
+    start_tensorflow()
+    out = tmp_path / f"model.{name}"
+    result = podl("export", folder, f"--format={name}", f"--out={out}")
+    assert result.exit_code == 0, result.output
+    assert stored().weights_root.hex() in result.output
+    samples = np.load(write_samples(tmp_path / "s.npz"))["samples"].astype(np.float32)
+    if name == "onnx":
+        session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+        logits = session.run(["logits"], {"samples": samples})[0]
+    else:
+        logits = keras.ops.convert_to_numpy(keras.models.load_model(out)(samples))
+    lines = podl("predict", folder, tmp_path / "s.npz").stdout
+    assert [row.index(max(row)) for row in logits.tolist()] == [int(line) for line in lines.split()]
+
+
+def test_export_without_onnx(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "podl_tools.ml.onnx_export", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_NoOnnx(), *sys.meta_path])
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnx"]:
+        monkeypatch.delitem(sys.modules, name)
+    result = podl("export", folder, "--format=onnx", f"--out={tmp_path / 'm.onnx'}")
+    assert (result.exit_code, "pip install 'podl[onnx]'" in result.output) == (2, True), result.output
+    assert not (tmp_path / "m.onnx").exists()
+
+
+class _NoOnnx(MetaPathFinder):
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "onnx":
+            raise ModuleNotFoundError("No module named 'onnx'", name="onnx")
 
 
 @pytest.mark.parametrize("name", ["weights", "model"])
@@ -199,6 +237,9 @@ def test_bare_files_with_the_task(world: World, tmp_path: Path, folder: Path, na
         (["predict", "{0}", "{0}/model.json"], 3, "neither a .npz nor a .npy file"),
         (["predict", "{0}", "{0}/wide.npy"], 1, "samples must have 6 values, received 7"),
         (["predict", "{0}", "{0}/labels.npz"], 1, "labels must be below 3, received 3"),
+        (["export", "{0}", "--format=onnx", "--out={0}/m.keras"], 2, "--out must end in .onnx"),
+        (["export", "{0}", "--format=onnx", "--out={0}/none/m.onnx"], 1, "none/m.onnx: No such file"),
+        (["export", "{0}", "--format=keras", "--out={0}/none/m.keras"], 1, "m.keras: No such file"),
         (["fetch", "--out={0}/out"], 2, "give either --rpccookiefile"),
         (["fetch", "--out={0}/out", *LOGIN, "--rpcport=1"], 6, "cannot be reached"),
     ],

@@ -16,18 +16,23 @@ from podl_tools.chain.won import fetch_won
 from podl_tools.commands.opening import model_options, open_model
 from podl_tools.commands.report import as_json, as_table
 from podl_tools.example_files import load_samples
+from podl_tools.files import PUBLIC, write_file
 from podl_tools.ml.backend import BACKENDS, Backend
 from podl_tools.ml.evaluation import score
 from podl_tools.services import run_service
 from podl_tools.settings import ServiceCommand, connect, option, rpc_options
 from podl_tools.stored_model import write_folder
+from podl_tools.tool_errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["fetch", "inspect", "model", "predict"]
+    from podl_tools.stored_model import StoredModel
+
+__all__ = ["export", "fetch", "inspect", "model", "predict"]
 
 _PROGRAM: Final = "podl"
+_FORMATS: Final = ("onnx", "keras")
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
 
@@ -117,6 +122,41 @@ def predict(samples: Path, *, backend: str, threads: int, json: bool, **which: A
     click.echo("\n".join(map(str, found["classes"])))
     if labelled:
         click.echo(f"{scored.count} of {scored.samples} correct, rank sum {scored.rank_sum}", err=True)
+
+
+@model.command(cls=ServiceCommand, program=_PROGRAM, reads_file=False)
+@option("out", type=_FILE, required=True, help="File to write, ending in .onnx or .keras.")
+@option("format", type=click.Choice(_FORMATS), required=True, help="What to write.")
+@model_options
+@_in_one_line
+def export(*, format: str, out: Path, **which: Any) -> None:  # noqa: A002  the option's name
+    """
+    Write a model for ONNX runtimes or for Keras; its logits are the evaluator's, integer for integer.
+
+    Its input is float32, (n, ...) in the shape of the program's `input`, with the integers -127 to 127 of a
+    data set; its output int32 logits, of which the lowest index of the largest is the class. A Keras file of
+    a network with recurrent layers needs `import podl_tools.ml.keras_cells` before it is loaded.
+    """
+    stored = open_model(**which)
+    if out.suffix != f".{format}":
+        raise SettingsError(f"--out must end in .{format}, received {out}")
+    if format == "keras":
+        from podl_tools.ml.keras_export import save_keras  # noqa: PLC0415  takes seconds to load
+
+        save_keras(stored.program, stored.matrices, out)
+    else:
+        write_file(out, _onnx(stored), PUBLIC)
+    click.echo(f"model with weights root {stored.weights_root.hex()} in {out}")
+
+
+def _onnx(stored: StoredModel) -> bytes:
+    try:
+        from podl_tools.ml.onnx_export import export_onnx  # noqa: PLC0415  onnx is an extra
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        raise SettingsError("--format onnx needs the package onnx: pip install 'podl[onnx]'") from None
+    return export_onnx(stored.program, stored.matrices, stored.weights_root)
 
 
 def _dumps(value: dict[str, Any]) -> str:
