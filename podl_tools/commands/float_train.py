@@ -10,12 +10,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from podl_tools.commands.opening import read_task_file
 from podl_tools.dataset import parse_examples, serialize_examples
-from podl_tools.entry import Entry
-from podl_tools.errors import PodlError, RejectError
+from podl_tools.errors import PodlError
 from podl_tools.example_files import load_examples
 from podl_tools.examples import Examples
-from podl_tools.files import read_file
 from podl_tools.merkle import data_root
 from podl_tools.ml.backend import Backend
 from podl_tools.ml.training import Hyperparameters, Training
@@ -23,12 +22,12 @@ from podl_tools.program import format_program, parse_program
 from podl_tools.recipe import Recipe, check_recipe
 from podl_tools.requester.tasks import read_task
 from podl_tools.settings import option
-from podl_tools.task import Task, check_task
 from podl_tools.tool_errors import InputFileError, SettingsError
 
 if TYPE_CHECKING:
     from podl_tools.ml.comparison import Comparison
     from podl_tools.program import Program
+    from podl_tools.task import Task
 
 __all__ = ["float_train"]
 
@@ -124,13 +123,7 @@ def _read_sealed(directory: Path) -> tuple[Task, Examples, Examples]:
 
 def _read_task(path: Path, training: Examples) -> Task:
     """Task of a file, whose training set is `training`."""
-    try:
-        body = Entry.parse(bytes.fromhex(read_file(path).decode("ascii").strip())).body
-        if not isinstance(body, Task):
-            raise InputFileError(f"{path}: an entry, but no task")
-        check_task(body)
-    except (RejectError, ValueError) as error:
-        raise InputFileError(f"{path}: expected a task entry in hex: {error}") from None
+    body = read_task_file(path)
     if data_root(serialize_examples(training)) != body.training_root:
         raise InputFileError(f"{path}: the task names another training set")
     return body

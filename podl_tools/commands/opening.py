@@ -9,15 +9,15 @@ import click
 
 from podl_tools.constants import HASH_SIZE
 from podl_tools.entry import Entry
-from podl_tools.errors import PodlError
+from podl_tools.errors import RejectError
 from podl_tools.files import read_file
 from podl_tools.program import Program, parse_program
 from podl_tools.settings import Wrapped, option
 from podl_tools.stored_model import StoredModel, read_bytes, read_folder
-from podl_tools.task import Task
+from podl_tools.task import Task, check_task
 from podl_tools.tool_errors import InputFileError, SettingsError
 
-__all__ = ["model_options", "open_model"]
+__all__ = ["model_options", "open_model", "read_task_file"]
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
@@ -61,20 +61,30 @@ def open_model(
     return read_bytes(path, found, None if root is None else _root(root))
 
 
-def _task_program(path: Path, architecture: int) -> Program:
+def read_task_file(path: Path) -> Task:
+    """
+    Read a signed task entry in hex, as nodes are given it with -podltask.
+
+    Raises
+    ------
+    InputFileError
+        The file is missing, or holds something else or a task that no node takes.
+
+    """
     try:
         body = Entry.parse(bytes.fromhex(read_file(path).decode("ascii").strip())).body
         if not isinstance(body, Task):
             raise InputFileError(f"{path}: an entry, but no task")
-        programs = body.loaded_programs
-    except (ValueError, PodlError) as error:
-        if isinstance(error, InputFileError):
-            raise
-        raise InputFileError(f"{path}: expected a signed task entry in hex") from None
+        check_task(body)
+    except (RejectError, ValueError) as error:
+        raise InputFileError(f"{path}: expected a task entry in hex: {error}") from None
+    return body
+
+
+def _task_program(path: Path, architecture: int) -> Program:
+    programs = read_task_file(path).loaded_programs
     if architecture >= len(programs):
-        raise SettingsError(
-            f"--architecture {architecture}: the task has {len(programs)} layer programs, from 0"
-        )
+        raise SettingsError(f"--architecture {architecture}: the task has {len(programs)} layer programs")
     return programs[architecture]
 
 
