@@ -29,6 +29,8 @@ SMALL = (
     "input 2x3x2, conv2d 5x5x2, conv2d 3x3x2, flatten, output 2",
     "input 3x2, rnn 4, dense 3, output 3",
     "input 3x2, mgru 4, output 3",
+    "input 5x2, conv1d 3x3, conv1d 5x2, flatten, output 3",
+    "input 4x2, conv1d 3x3, rnn 3, mgru 4, rnn 2, output 3",
 )
 
 
@@ -48,6 +50,14 @@ def networks(text: str) -> list[Network]:
     """The int64 referee, and what each backend runs."""
     program = parse_program(text)
     return [NumpyNetwork(program, blas=False), *(backend(name).network(program) for name in BACKENDS)]
+
+
+def tensorflow_network(program: Program) -> Network:
+    """The fastest TensorFlow kernel without its self-test, for a single pass."""
+    from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loaded only by the tests that need it
+
+    device = tensorflow_backend.open_device(1)
+    return tensorflow_backend.TensorFlowNetwork(program, device, device.kernels[0])
 
 
 def cut(program: Program, values: NDArray[Any]) -> tuple[NDArray[Any], ...]:

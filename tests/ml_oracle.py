@@ -15,6 +15,7 @@ from podl_tools.program import Layer, LayerKind
 
 Matrix = list[list[int]]
 E = 2**23 - 1
+RECURRENT = {LayerKind.RNN, LayerKind.MGRU}
 
 
 def rnd(x: int, s: int) -> int:
@@ -46,11 +47,11 @@ class Oracle:
     def __init__(self, dims: tuple[int, ...], layers: tuple[Layer, ...]) -> None:
         self.nodes: list[Node] = []
         shape, count = dims, 0
-        for layer in layers:
-            node = Node(layer, shape, _out(layer, shape))
+        for layer, following in zip(layers, (*layers[1:], None), strict=True):
+            node = Node(layer, shape, _out(layer, shape, following))
             fan_in = _fan_in(layer, shape)
             if fan_in:
-                relu = layer.kind in {LayerKind.DENSE, LayerKind.CONV2D}
+                relu = layer.kind in {LayerKind.DENSE, LayerKind.CONV2D, LayerKind.CONV1D}
                 node.f, node.weights = layer_scale(fan_in, 6 if relu else 3), count
                 count += 1
             self.nodes.append(node)
@@ -120,9 +121,12 @@ def loss_error(acc: list[int], label: int, f: int) -> list[int]:
     return [clip(a - (2**23 if j == label else 0), -E, E) for j, a in enumerate(shares)]
 
 
-def _out(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _out(layer: Layer, shape: tuple[int, ...], following: Layer | None) -> tuple[int, ...]:
     if layer.kind is LayerKind.CONV2D:
         return (*shape[:2], layer.units)
+    stacked = layer.kind in RECURRENT and following is not None and following.kind in RECURRENT
+    if layer.kind is LayerKind.CONV1D or stacked:
+        return (shape[0], layer.units)
     if layer.kind in {LayerKind.MAXPOOL, LayerKind.AVGPOOL}:
         return (shape[0] // layer.size, shape[1] // layer.size, shape[2])
     if layer.kind is LayerKind.FLATTEN:
@@ -136,7 +140,9 @@ def _out(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
 def _fan_in(layer: Layer, shape: tuple[int, ...]) -> int:
     if layer.kind is LayerKind.CONV2D:
         return layer.size**2 * shape[2]
-    if layer.kind in {LayerKind.RNN, LayerKind.MGRU}:
+    if layer.kind is LayerKind.CONV1D:
+        return layer.size * shape[1]
+    if layer.kind in RECURRENT:
         return shape[1] + layer.units
     return shape[0] if layer.kind in {LayerKind.DENSE, LayerKind.OUTPUT} else 0
 
@@ -203,6 +209,31 @@ def _conv_back(node: Node, w: Matrix, kept: dict[str, Any], d: list[int]) -> tup
     return g, [clip(rnd(x, node.f), -E, E) for x in below]
 
 
+def _conv1d(node: Node, w: Matrix, a: list[int]) -> dict[str, Any]:
+    (steps, c_in), k = node.shape, node.layer.size
+    border = [0] * (k // 2 * c_in)
+    padded = border + a + border
+    out = []
+    for t in range(steps):
+        out += [clip(rnd(x, node.f), 0, 127) for x in _affine(w, padded[t * c_in : (t + k) * c_in])]
+    return {"out": out}
+
+
+def _conv1d_back(node: Node, w: Matrix, kept: dict[str, Any], d: list[int]) -> tuple[Matrix, list[int]]:
+    (steps, c_in), k, c_out = node.shape, node.layer.size, node.layer.units
+    border = [0] * (k // 2 * c_in)
+    padded = border + kept["in"] + border
+    g, below = [[0] * c_out for _ in w], [0] * len(padded)
+    for t in range(steps):
+        part = slice(t * c_out, (t + 1) * c_out)
+        dp = [e if 0 < o < 127 else 0 for e, o in zip(d[part], kept["out"][part], strict=True)]
+        _add_outer(g, [*padded[t * c_in : (t + k) * c_in], 64], dp)
+        for index, e in enumerate(_back(w[:-1], dp), t * c_in):
+            below[index] += e
+    inside = below[len(border) : len(below) - len(border)]
+    return g, [clip(rnd(x, node.f), -E, E) for x in inside]
+
+
 def _cells(node: Node) -> list[list[int]]:
     """Input indices of every pool window, in row-major window order."""
     h, w, channels = node.out
@@ -253,23 +284,40 @@ def _flatten_back(node: Node, w: Matrix, kept: dict[str, Any], d: list[int]) -> 
     return [], d
 
 
+def _handed_on(node: Node, h: list[list[int]]) -> list[int]:
+    """All states for another recurrent layer, else the last one."""
+    return [x for state in (h[1:] if len(node.out) > 1 else h[-1:]) for x in state]
+
+
+def _above(node: Node, d: list[int]) -> list[list[int]]:
+    """Error from above for h_0 .. h_T; h_0 gets none."""
+    n, steps = node.layer.units, node.shape[0]
+    first = steps - len(d) // n
+    return [[0] * n for _ in range(first + 1)] + [d[i * n : (i + 1) * n] for i in range(steps - first)]
+
+
 def _rnn(node: Node, w: Matrix, a: list[int]) -> dict[str, Any]:
     steps, width = node.shape
     h = [[0] * node.layer.units]
     for t in range(steps):
         acc = _affine(w, a[t * width : (t + 1) * width] + h[-1])
         h.append([clip(rnd(x, node.f), -64, 64) for x in acc])
-    return {"out": h[-1], "h": h}
+    return {"out": _handed_on(node, h), "h": h}
 
 
 def _rnn_back(node: Node, w: Matrix, kept: dict[str, Any], d: list[int]) -> tuple[Matrix, list[int]]:
-    (steps, width), h = node.shape, kept["h"]
-    g = [[0] * node.layer.units for _ in w]
+    (steps, width), n, h = node.shape, node.layer.units, kept["h"]
+    above = _above(node, d)
+    g = [[0] * n for _ in w]
+    later, below = [0] * n, [0] * len(kept["in"])
     for t in range(steps, 0, -1):
+        d = [clip(e + r, -E, E) for e, r in zip(above[t], later, strict=True)]
         dp = [e if abs(s) < 64 else 0 for e, s in zip(d, h[t], strict=True)]
         _add_outer(g, [*kept["in"][(t - 1) * width : t * width], *h[t - 1], 64], dp)
-        d = [clip(rnd(x, node.f), -E, E) for x in _back(w[width:-1], dp)]
-    return g, []
+        back = [rnd(x, node.f) for x in _back(w[:-1], dp)]
+        below[(t - 1) * width : t * width] = [clip(x, -E, E) for x in back[:width]]
+        later = back[width:]
+    return g, below
 
 
 def _mgru(node: Node, w: Matrix, a: list[int]) -> dict[str, Any]:
@@ -280,21 +328,25 @@ def _mgru(node: Node, w: Matrix, a: list[int]) -> dict[str, Any]:
         z.append([clip(rnd(x, node.f + 2) + 32, 0, 64) for x in acc[:n]])
         c.append([clip(rnd(x, node.f), -64, 64) for x in acc[n:]])
         h.append([s + rnd(q * (p - s), 6) for s, q, p in zip(h[-1], z[-1], c[-1], strict=True)])
-    return {"out": h[-1], "h": h, "z": z, "c": c}
+    return {"out": _handed_on(node, h), "h": h, "z": z, "c": c}
 
 
 def _mgru_back(node: Node, w: Matrix, kept: dict[str, Any], d: list[int]) -> tuple[Matrix, list[int]]:
     (steps, width), n = node.shape, node.layer.units
     h, z, c = kept["h"], kept["z"], kept["c"]
+    above = _above(node, d)
     g = [[0] * (2 * n) for _ in w]
+    later, below = [0] * n, [0] * len(kept["in"])
     for t in range(steps, 0, -1):
+        d = [clip(above[t][i] + later[i], -E, E) for i in range(n)]
         dc = [rnd(d[i] * z[t][i], 6) * (abs(c[t][i]) < 64) for i in range(n)]
         dz = [rnd(d[i] * (c[t][i] - h[t - 1][i]), 8) * (0 < z[t][i] < 64) for i in range(n)]
         dp = [clip(x, -E, E) for x in dz + dc]
         _add_outer(g, [*kept["in"][(t - 1) * width : t * width], *h[t - 1], 64], dp)
-        back = _back(w[width:-1], dp)
-        d = [clip(d[i] - rnd(d[i] * z[t][i], 6) + rnd(back[i], node.f), -E, E) for i in range(n)]
-    return g, []
+        back = [rnd(x, node.f) for x in _back(w[:-1], dp)]
+        below[(t - 1) * width : t * width] = [clip(x, -E, E) for x in back[:width]]
+        later = [d[i] - rnd(d[i] * z[t][i], 6) + back[width + i] for i in range(n)]
+    return g, below
 
 
 def _add_outer(g: Matrix, a: list[int], d: list[int]) -> None:
@@ -311,6 +363,7 @@ _FORWARD = {
     LayerKind.DENSE: _dense,
     LayerKind.OUTPUT: _output,
     LayerKind.CONV2D: _conv,
+    LayerKind.CONV1D: _conv1d,
     LayerKind.MAXPOOL: _maxpool,
     LayerKind.AVGPOOL: _avgpool,
     LayerKind.FLATTEN: _flatten,
@@ -321,6 +374,7 @@ _BACKWARD = {
     LayerKind.DENSE: _dense_back,
     LayerKind.OUTPUT: _output_back,
     LayerKind.CONV2D: _conv_back,
+    LayerKind.CONV1D: _conv1d_back,
     LayerKind.MAXPOOL: _maxpool_back,
     LayerKind.AVGPOOL: _avgpool_back,
     LayerKind.FLATTEN: _flatten_back,

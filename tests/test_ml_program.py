@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isqrt
+from math import isqrt, prod
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,13 @@ from podl_tools.program import (
     Layer,
     LayerKind,
     Program,
+    WeightPlan,
     check_batch,
     format_program,
     parse_program,
     update_shifts,
 )
-from podl_tools.program.plan import MAX_BACKWARD_TERMS, MAX_FAN_IN
+from podl_tools.program.plan import MAX_BACKWARD_TERMS, MAX_FAN_IN, MAX_GRADIENT_TERMS, MAX_SMALL_TERMS
 from tests.ml_helpers import SMALL
 
 CNN = "input 8x8x1, conv2d 3x3x16, maxpool 2, conv2d 3x3x32, maxpool 2, flatten, dense 64, output 10"
@@ -28,16 +29,20 @@ CNN = "input 8x8x1, conv2d 3x3x16, maxpool 2, conv2d 3x3x32, maxpool 2, flatten,
 def programs(draw: st.DrawFn) -> Program:
     """Draw any program of at most a few layers."""
     hidden = [
-        Layer(LayerKind.DENSE, units=draw(st.integers(1, 1039))) for _ in range(draw(st.integers(0, 2)))
+        Layer(LayerKind.DENSE, units=draw(st.integers(1, 2000))) for _ in range(draw(st.integers(0, 2)))
     ]
     output = Layer(LayerKind.OUTPUT, units=draw(st.integers(2, 256)))
     head = draw(st.sampled_from(["flat", "sequence", "image"]))
     if head == "flat":
-        return Program((draw(st.integers(1, 1039)),), (*hidden, output))
+        return Program((draw(st.integers(1, 6000)),), (*hidden, output))
     if head == "sequence":
-        kind = draw(st.sampled_from([LayerKind.RNN, LayerKind.MGRU]))
-        dims = (draw(st.integers(1, 32768)), draw(st.integers(1, 100)))
-        return Program(dims, (Layer(kind, units=draw(st.integers(1, 900))), *hidden, output))
+        kinds = draw(st.lists(st.sampled_from([LayerKind.RNN, LayerKind.MGRU]), min_size=1, max_size=3))
+        cells = [Layer(kind, units=draw(st.integers(1, 300))) for kind in kinds]
+        filters = [
+            Layer(LayerKind.CONV1D, 3, draw(st.integers(1, 100))) for _ in range(draw(st.integers(0, 2)))
+        ]
+        dims = (draw(st.integers(1, 65535 if len(cells + filters) == 1 else 2000)), draw(st.integers(1, 100)))
+        return Program(dims, (*filters, *cells, *hidden, output))
     pool = draw(
         st.sampled_from(
             [Layer(LayerKind.MAXPOOL, size=4), *(Layer(LayerKind.AVGPOOL, 4, 0, g) for g in range(5))]
@@ -109,11 +114,13 @@ def test_cut_and_trailing_bytes_are_refused(program: Program, count: int) -> Non
 @given(programs())
 def test_bounds_hold(program: Program) -> None:
     for plan in program.weights:
-        assert plan.fan_in * 127 * 127 + 64 * 127 + 2 ** (plan.scale - 1) <= 2**24
+        # A gate is rounded by f + 2.
+        container = 2**31 - 1 if plan.split else 2**24
+        assert plan.fan_in * 127 * 127 + 64 * 127 + 2 ** (plan.scale + 1) <= container
         assert isqrt(plan.gain * 4**plan.scale // plan.fan_in) <= 48
         assert isqrt(plan.gain * 4 ** (plan.scale + 1) // plan.fan_in) > 48
         assert plan.init_limit < 2**23
-        assert 4 <= plan.scale <= 9
+        assert 4 <= plan.scale <= (13 if plan.split else 9)
     assert program.macs < 2**63
 
 
@@ -125,23 +132,28 @@ def test_every_recipe_of_a_task_stays_exact(program: Program, b: int, k: int, dr
     except ProgramError:
         return
     for plan, shift in zip(program.weights, update_shifts(program, b, k + drops), strict=True):
-        assert (plan.positions << b) * 127 * (2**23 - 1) < 2**45
-        assert -3 <= shift <= 34
+        assert (plan.positions << b) * 127 * (2**23 - 1) < 2**52
+        assert -7 <= shift <= 41
     for layer in program.plans:
         if layer.weights is not None:
-            terms = layer.weights.columns * (layer.layer.size**2 or 1)
+            terms = layer.weights.columns * (prod(layer.layer.kernel) or 1)
             assert terms * 127 * (2**23 - 1) + 2 ** (layer.weights.scale - 1) <= 2**53
 
 
 def test_the_ends_of_the_update_shift_are_reached() -> None:
-    widest = parse_program("input 1039, dense 2, output 2")
-    assert update_shifts(widest, 1, 0)[0] == -3
-    pooled = parse_program("input 128x128x1, conv2d 1x1x1, avgpool 128, flatten, output 2")
-    assert update_shifts(pooled, 1, 18)[0] == 34
+    widest = parse_program("input 2x256x256, flatten, output 2")
+    assert update_shifts(widest, 1, 0)[0] == -7
+    pooled = parse_program("input 1024x1024x1, conv2d 1x1x1, avgpool 128, avgpool 8, flatten, output 2")
+    assert update_shifts(pooled, 2, 18)[0] == 41
 
 
-def test_fan_in_bound_is_sharp() -> None:
-    assert MAX_FAN_IN * 127 * 127 + 64 * 127 + 2**8 <= 2**24 < (MAX_FAN_IN + 1) * 127 * 127 + 64 * 127
+def test_bounds_of_sums_are_sharp() -> None:
+    terms = MAX_SMALL_TERMS
+    assert terms * 127 * 127 + 64 * 127 + 2**10 <= 2**24 < (terms + 1) * 127 * 127 + 64 * 127
+    # Twice the longest sum would not fit an int32; f is at most 13, and a gate is rounded by f + 2.
+    assert MAX_FAN_IN * 127 * 127 + 64 * 127 + 2**14 < 2**31 < 2 * MAX_FAN_IN * 127 * 127
+    assert max(WeightPlan(0, MAX_FAN_IN, 1, 1, gain).scale for gain in (3, 6)) == 13
+    assert MAX_GRADIENT_TERMS * 127 * (2**23 - 1) < 2**52 < 2 * MAX_GRADIENT_TERMS * 127 * (2**23 - 1)
     assert MAX_BACKWARD_TERMS * 127 * (2**23 - 1) + 2**8 < 2**53
 
 
@@ -184,17 +196,21 @@ def test_average_pools_refine_the_error_below_them() -> None:
 @pytest.mark.parametrize(
     ("text", "layer", "words"),
     [
-        ("input 1040, output 2", 0, "fan_in 1040 exceeds 1039"),
-        ("input 8x8x116, conv2d 3x3x2, flatten, output 2", 0, "fan_in 1044 exceeds 1039"),
-        ("input 8x8, rnn 1032, output 2", 0, "fan_in 1040 exceeds 1039"),
+        ("input 43691x3, flatten, output 2", 1, "fan_in 131073 exceeds 131072"),
+        ("input 1x1x14564, conv2d 3x3x2, flatten, output 2", 0, "fan_in 131076 exceeds 131072"),
+        ("input 1x43691, conv1d 3x2, flatten, output 2", 0, "fan_in 131073 exceeds 131072"),
         ("input 8x8x1, maxpool 3, flatten, output 2", 0, "must divide"),
         ("input 8x8x1, avgpool 2 gain 3, flatten, output 2", 0, "gain must be 0..2"),
         ("input 8x8x1, avgpool 3, flatten, output 2", 0, "power of two"),
         ("input 8x8x1, conv2d 2x2x1, flatten, output 2", 0, "must be odd"),
-        ("input 8x8, conv1d 3x4, flatten, output 2", 0, "not supported yet"),
-        ("input 8x8, mgru 4, rnn 4, output 2", 1, "stacked recurrent"),
+        ("input 8x8x1, conv1d 3x4, flatten, output 2", 0, "T,D"),
+        ("input 8x8, conv1d 4x4, flatten, output 2", 0, "must be odd"),
+        ("input 8x8, mgru 4, conv1d 3x4, flatten, output 2", 1, "T,D"),
+        ("input 8x8, mgru 4, flatten, output 2", 1, "flat already"),
+        ("input 8x8, conv1d 3x4, maxpool 2, flatten, output 2", 1, "H,W,C"),
         ("input 8x8x1, dense 4, output 2", 0, "flatten first"),
-        ("input 256x256x1, conv2d 1x1x1, maxpool 16, flatten, output 2", 0, "65536 positions exceed 32768"),
+        ("input 2048x2049x1, conv2d 1x1x1, flatten, output 2", 0, "4196352 positions exceed 4194304"),
+        ("input 1024x1024x1, conv2d 9x9x1, flatten, output 2", 0, "1048576 positions of fan_in 81 exceed"),
         ("input 8, dense 0, output 2", 0, "units must be"),
         ("input 8, dense 4, output 1", 1, "classes must be"),
         ("input 8, dense 4, outptu 2", 1, "not understood"),
@@ -213,15 +229,16 @@ def test_refusals_name_layer_and_bound(text: str, layer: int | None, words: str)
 
 
 def test_widest_layers_are_accepted() -> None:
-    parse_program("input 1039, output 2")
-    parse_program("input 8x8x115, conv2d 3x3x2, flatten, output 2")
+    parse_program("input 2x256x256, flatten, output 2")
+    parse_program("input 2048x2048x1, conv2d 1x1x1, maxpool 128, flatten, output 2")
+    parse_program("input 1024x1024x1, conv2d 7x7x1, maxpool 128, flatten, output 2")
 
 
 def test_batch_bound() -> None:
     program = parse_program("input 32x32x1, conv2d 3x3x2, maxpool 2, flatten, output 2")
-    check_batch(program, 5)
-    with pytest.raises(ProgramError, match="65536 exceeds 32768") as caught:
-        check_batch(program, 6)
+    check_batch(program, 12)
+    with pytest.raises(ProgramError, match="8388608 exceeds 4194304") as caught:
+        check_batch(program, 13)
     assert caught.value.layer == 0
     for batch_log2 in (-1, 16):
         with pytest.raises(HyperparameterError, match="batch_log2"):

@@ -12,9 +12,10 @@ from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.ml import selftest
 from podl_tools.ml.backend import Backend
 from podl_tools.ml.graph import Graph
+from podl_tools.ml.layer_check import SelfTestError
 from podl_tools.ml.model import vector_hash
 from podl_tools.ml.numpy_backend import NumpyNetwork, NumpyOps
-from podl_tools.ml.selftest import SelfTestError, check_kernel, check_program, check_vectors
+from podl_tools.ml.selftest import check_kernel, check_program, check_vectors
 from podl_tools.program import Program, parse_program
 from tests.ml_helpers import BACKENDS, SMALL, backend
 

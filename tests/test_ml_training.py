@@ -148,9 +148,9 @@ def test_rate_is_checked_with_its_drops() -> None:
 
 
 def test_gradients_beyond_the_bound_are_refused() -> None:
-    program = parse_program("input 128x128x1, conv2d 1x1x1, maxpool 128, flatten, output 2")
-    with pytest.raises(ProgramError, match="exceeds 32768"):
-        Training(program, Hyperparameters(2, 1, 5, drop=False), SEED, examples(program, 4))
+    program = parse_program("input 1024x1024x1, conv2d 1x1x1, maxpool 128, flatten, output 2")
+    with pytest.raises(ProgramError, match="exceeds 4194304"):
+        Training(program, Hyperparameters(3, 1, 5, drop=False), SEED, examples(program, 8))
 
 
 def test_examples_must_fit() -> None:

@@ -16,9 +16,9 @@ from podl_tools.examples import Examples
 from podl_tools.ml.evaluation import score
 from podl_tools.ml.model import parse_model, parse_weights, vector_hash, velocity_bytes, weight_bytes
 from podl_tools.ml.training import Hyperparameters, Training, train
-from podl_tools.prng import epoch_order
-from podl_tools.program import Program
-from tests.ml_helpers import backend, lists
+from podl_tools.prng import epoch_order, words
+from podl_tools.program import Program, parse_program
+from tests.ml_helpers import backend, lists, tensorflow_network
 from tests.ml_oracle import Oracle, rnd
 
 PATH = Path(__file__).parent.parent / "vectors" / "arithmetic.json"
@@ -33,8 +33,18 @@ def program_of(case: dict[str, Any]) -> Program:
     return Program.parse(bytes.fromhex(case["program"]))
 
 
+def operand(rule: dict[str, Any], count: int) -> Any:
+    """Bytes repeated, or drawn from the generator as vectors/README.md says."""
+    if "bytes" in rule:
+        given = bytes.fromhex(rule["bytes"])
+        return np.frombuffer((given * -(-count // len(given)))[:count], dtype=np.int8)
+    drawn = words(bytes.fromhex(rule["seed"]), rule["tag"], count).tolist()
+    values = [(word * (2 * rule["limit"] + 1) >> 32) - rule["limit"] for word in drawn]
+    return np.array([abs(value) if rule["absolute"] else value for value in values], dtype=np.int8)
+
+
 def samples_of(case: dict[str, Any], program: Program) -> Any:
-    return np.frombuffer(bytes.fromhex(case["samples"]), dtype=np.int8).reshape(-1, program.sample_size)
+    return operand(case["samples"], case["n"] * program.sample_size).reshape(case["n"], -1)
 
 
 def test_the_file_is_current() -> None:
@@ -49,11 +59,14 @@ def test_rounding_agrees_with_the_definition() -> None:
 @named("forward")
 def test_forward(case: dict[str, Any]) -> None:
     program = program_of(case)
-    weights = parse_weights(program, bytes.fromhex(case["weights"]))
+    weights = parse_weights(program, operand(case["weights"], program.n_params).tobytes())
     oracle = Oracle(program.dims, program.layers)
     samples = samples_of(case, program)
+    assert program == parse_program(case["text"])
     assert [oracle.logits(lists(weights), sample) for sample in samples.tolist()] == case["logits"]
-    assert backend("tensorflow").network(program).logits(weights, samples).tolist() == case["logits"]
+    assert tensorflow_network(program).logits(weights, samples).tolist() == case["logits"]
+    found = score(np.array(case["logits"], dtype=np.int32), np.array(case["labels"], dtype=np.uint8))
+    assert (found.count, found.rank_sum) == (case["count"], case["rank_sum"])
 
 
 def training_of(case: dict[str, Any]) -> Training:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.vector_cases.fixture import CONV, LINEAR, MLP, PAYOUT, RECIPE, TASK
+from dev.vector_cases.fixture import CONV, LINEAR, LONG, MLP, PAYOUT, RECIPE, TASK
 from podl_tools.errors import RejectError
+from podl_tools.program import parse_program
 from podl_tools.recipe import Recipe, check_recipe, payout_hash, recipe_hash, replay_macs, training_seed
 from tests.strategies import check_canonical, check_exact, h32, mutations, recipes
 
@@ -72,12 +74,14 @@ def test_any_recipe_passes_or_is_refused_by_name(recipe: Recipe) -> None:
 
 
 def test_a_batch_must_leave_gradients_exact() -> None:
-    task = replace(TASK, training_n=1 << 20, max_replay_macs=(1 << 64) - 1)
-    inside = Recipe(architecture=2, b=11, epochs=1, k=5)
+    dense = parse_program("input 4096, output 4")
+    long: Any = {"dims": LONG.dims, "programs": (LONG.serialize(), dense.serialize())}
+    task = replace(TASK, training_n=1 << 20, max_replay_macs=(1 << 64) - 1, **long)
+    inside = Recipe(architecture=0, b=14, epochs=1, k=5)
     check_recipe(inside, task)
-    with pytest.raises(RejectError, match="batch times positions"):
-        check_recipe(replace(inside, b=12), task)
-    check_recipe(replace(inside, architecture=0, b=12), task)
+    with pytest.raises(RejectError, match=r"layer 1 .*batch times positions 8388608 exceeds 4194304"):
+        check_recipe(replace(inside, b=15), task)
+    check_recipe(replace(inside, architecture=1, b=15), task)
 
 
 def test_the_replay_cap_is_inclusive() -> None:

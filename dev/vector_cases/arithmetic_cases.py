@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dev.vector_cases import forward_cases
 from dev.vector_cases.program_cases import (
     DIGITS,
     SMALL,
@@ -15,18 +16,17 @@ from dev.vector_cases.program_cases import (
     invalid_programs,
     program_case,
 )
-from podl_tools.arithmetic import ACTIVATION_MAX, WEIGHT_MAX, round_shift
+from dev.vector_cases.values import SEED, drawn, values_of
+from podl_tools.arithmetic import ACTIVATION_MAX, round_shift
 from podl_tools.examples import Examples
 from podl_tools.ml.backend import Backend
 from podl_tools.ml.evaluation import score
 from podl_tools.ml.model import (
     model_bytes,
-    parse_weights,
     vector_hash,
     velocity_bytes,
     weight_bytes,
 )
-from podl_tools.ml.numpy_backend import NumpyNetwork
 from podl_tools.ml.state import initial_masters
 from podl_tools.ml.tables import TABLE_SHA256
 from podl_tools.ml.training import Hyperparameters, Training, train
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
     from dev.vector_cases.fixture import Json
 
-_SEED: Final = b"arithmetic vectors"
-_DIMENSION_CASES: Final = (1, 9, 16, 64, 72, 128, 144, 288, 576, 1024, 1039)
+_DIMENSION_CASES: Final = (1, 9, 16, 64, 72, 128, 144, 288, 576, 1024, 1039, 1040, 9216, 65535)
 
 
 def build() -> Json:
@@ -48,7 +47,7 @@ def build() -> Json:
         "words": [
             _words(seed, tag) for seed, tag in ((b"s0", "init0"), (b"s0", "perm0"), (bytes(32), "init12"))
         ],
-        "orders": [_order(b"s0", "perm0", 10), _order(_SEED, "perm253", 33)],
+        "orders": [_order(b"s0", "perm0", 10), _order(SEED, "perm253", 33)],
         "table_sha256": TABLE_SHA256,
         "rounding": [_rounding(value, shift) for value, shift in _rounding_cases()],
         "scales": _scales(),
@@ -56,17 +55,10 @@ def build() -> Json:
         "programs": [program_case(text) for text in (*DIGITS, WIDEST, *(row[1] for row in SMALL))],
         "programs_invalid": invalid_programs(),
         "weights_invalid": invalid_models(),
-        "forward": _forward(),
+        "forward": forward_cases.build(),
         "training": _training(),
         "scores": _scores(),
     }
-
-
-def drawn_samples(tag: str, count: int, values: int, *, signed: bool = False) -> NDArray[np.int8]:
-    """Draw samples in 0..127, or -127..127."""
-    drawn = uniform_integers(_SEED, tag, count * values, ACTIVATION_MAX)
-    samples = drawn if signed else np.abs(drawn)
-    return samples.astype(np.int8).reshape(count, values)
 
 
 def _words(seed: bytes, tag: str) -> Json:
@@ -85,11 +77,11 @@ def _rounding_cases() -> list[tuple[int, int]]:
         for sign in (1, -1)
         for off in (-1, 0, 1)
     ]
-    top = (1 << 45) - 1
+    top = (1 << 52) - 1
     return [
         *small,
         *halves,
-        *((value, shift) for value in (top, -top) for shift in (-17, 0, 44, 45, 46, 53, 62)),
+        *((value, shift) for value in (top, -top) for shift in (-11, 0, 51, 52, 53, 54, 62)),
     ]
 
 
@@ -112,43 +104,6 @@ def _initial(text: str) -> Json:
         "program": program.serialize().hex(),
         "seed": b"s0".hex(),
         "hash": vector_hash(initial_masters(program, b"s0")),
-    }
-
-
-def _forward() -> list[Json]:
-    cases = []
-    for case, text, largest in SMALL:
-        program = parse_program(text)
-        weights = uniform_integers(_SEED, f"weights {text}", program.n_params, largest).astype(np.int8)
-        cases.append(
-            _logits(case, program, weights, drawn_samples(f"samples {text}", 3, program.sample_size))
-        )
-    program = parse_program("input 5, dense 4, output 3")
-    weights = uniform_integers(_SEED, "signed", program.n_params, 50).astype(np.int8)
-    cases.append(_logits("signed samples", program, weights, drawn_samples("signed", 4, 5, signed=True)))
-    program = parse_program(WIDEST)
-    weights = np.full(program.n_params, WEIGHT_MAX, dtype=np.int8)
-    weights[1:2078:2] = -WEIGHT_MAX
-    cases.append(
-        _logits(
-            "fan_in and operands at their bounds",
-            program,
-            weights,
-            np.full((1, 1039), ACTIVATION_MAX, dtype=np.int8),
-        )
-    )
-    return cases
-
-
-def _logits(case: str, program: Program, weights: NDArray[np.int8], samples: NDArray[np.int8]) -> Json:
-    data = weights.tobytes()
-    found = NumpyNetwork(program, blas=False).logits(parse_weights(program, data), samples)
-    return {
-        "case": case,
-        "program": program.serialize().hex(),
-        "weights": data.hex(),
-        "samples": samples.tobytes().hex(),
-        "logits": found.tolist(),
     }
 
 
@@ -175,10 +130,11 @@ def _trained(
 ) -> Json:
     """Three batches and one sample that is left out."""
     count = (3 << numbers.batch_log2) + 1
-    samples = drawn_samples(f"training {case}", count, program.sample_size)
-    labels = (words(_SEED, f"labels {case}", count) % program.classes).astype(np.uint8)
-    seed = sha256(_SEED + case.encode()).digest()
-    state = train(Training(program, numbers, seed, Examples(samples, labels), parent), backend)
+    samples = drawn(f"training {case}", ACTIVATION_MAX, absolute=True)
+    rows = values_of(samples, count * program.sample_size).reshape(count, -1)
+    labels = (words(SEED, f"labels {case}", count) % program.classes).astype(np.uint8)
+    seed = sha256(SEED + case.encode()).digest()
+    state = train(Training(program, numbers, seed, Examples(rows, labels), parent), backend)
     return {
         "case": case,
         "program": program.serialize().hex(),
@@ -188,7 +144,8 @@ def _trained(
         "drop": numbers.drop,
         "seed": seed.hex(),
         "parent": None if parent is None else model_bytes(parent).hex(),
-        "samples": samples.tobytes().hex(),
+        "samples": samples,
+        "n": count,
         "labels": labels.tobytes().hex(),
         "hash": vector_hash(state.masters),
         "weights": weight_bytes(state.masters).hex(),
@@ -204,8 +161,8 @@ def _scores() -> list[Json]:
         ("negative logits", [[-5, -1, -3], [-(1 << 24), -(1 << 24), 0]], [2, 1]),
         ("largest logits", [[1 << 24, (1 << 24) - 1], [(1 << 24) - 1, 1 << 24]], [0, 0]),
     ]
-    drawn = uniform_integers(_SEED, "scores", 60, 3).reshape(10, 6)
-    rows.append(("many ties", drawn.tolist(), (words(_SEED, "score labels", 10) % 6).tolist()))
+    drawn = uniform_integers(SEED, "scores", 60, 3).reshape(10, 6)
+    rows.append(("many ties", drawn.tolist(), (words(SEED, "score labels", 10) % 6).tolist()))
     cases = []
     for case, logits, labels in rows:
         found = score(np.array(logits, dtype=np.int32), np.array(labels, dtype=np.uint8))

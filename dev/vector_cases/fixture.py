@@ -43,6 +43,7 @@ PAYOUT: Final = bytes.fromhex("0014") + named("payout")[:20]
 MLP: Final = parse_program("input 16, dense 8, output 4")
 LINEAR: Final = parse_program("input 16, output 4")
 CONV: Final = parse_program("input 4x4x1, conv2d 3x3x2, flatten, output 4")
+LONG: Final = parse_program("input 512x8x1, maxpool 4, conv2d 1x1x1, maxpool 2, flatten, output 4")
 
 TASK: Final = Task(
     arithmetic=1,

@@ -20,7 +20,7 @@ DIGITS: Final = (
     "input 8x8, rnn 64, output 10",
     "input 8x8, mgru 64, output 10",
 )
-WIDEST: Final = "input 1039, output 2"
+WIDEST: Final = "input 2x256x256, flatten, output 2"
 # Small programs that together use every layer kind: name, text, largest weight drawn.
 SMALL: Final = (
     ("dense", "input 6, dense 5, dense 4, output 3", 40),
@@ -46,6 +46,20 @@ SMALL: Final = (
         "conv, two pools, dense",
         "input 8x8x1, conv2d 3x3x3, maxpool 2, conv2d 3x3x4, avgpool 2, flatten, dense 6, output 4",
         25,
+    ),
+    ("conv1d 3 and 5", "input 6x2, conv1d 3x3, conv1d 5x2, flatten, output 3", 40),
+    ("conv1d below a gated cell", "input 5x3, conv1d 3x4, mgru 3, output 3", 60),
+    ("two simple RNN", "input 4x3, rnn 4, rnn 3, output 3", 60),
+    ("two gated cells", "input 4x3, mgru 3, mgru 4, output 3", 60),
+    ("mixed stack, then dense", "input 4x2, mgru 3, rnn 3, mgru 2, dense 4, output 3", 60),
+    ("fan_in 1041", "input 1041, dense 3, output 3", 20),
+    (
+        "deep",
+        (
+            "input 8x8x1, conv2d 3x3x3, conv2d 3x3x3, maxpool 2, conv2d 3x3x4, avgpool 2, conv2d 1x1x5, "
+            "flatten, dense 6, dense 5, output 4"
+        ),
+        30,
     ),
 )
 
@@ -84,7 +98,7 @@ def invalid_programs() -> list[Json]:
         ("layer count too large", good[:8] + b"\x05" + good[9:]),
         ("kind 0", _with(good, row, 0)),
         ("kind 10", _with(good, row, 10)),
-        ("conv1d is not supported yet", _with(good, row, 3)),
+        ("conv1d on an image", _with(good, row, 3)),
         ("even kernel", _with(good, row + 1, 2)),
         ("kernel 0", _with(good, row + 1, 0)),
         ("units 0", _with(good, row + 2, 0)),
@@ -96,29 +110,37 @@ def invalid_programs() -> list[Json]:
         ("average gain above the window", _with(good, row + 12, 3)),
         ("output with one class", _with(good, row + 26, 1)),
         ("no output", _with(good, row + 24, 1)),
-        ("fan_in 1040", _with(parse_program(WIDEST).serialize(), 2, 0x10)),
+        ("fan_in 2^17 + 1", _raw((1, 43691, 3), (6, 0, 0, 0), (9, 0, 2, 0))),
         ("no layers", _raw((4,))),
         ("two outputs", _raw((4,), (9, 0, 3, 0), (9, 0, 2, 0))),
         ("pool 3 does not divide 4", _raw((4, 3, 2), (4, 3, 0, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
         ("recurrent layer after a dense one", _raw((4,), (1, 0, 3, 0), (7, 0, 2, 0), (9, 0, 2, 0))),
-        ("recurrent layer after another", _raw((4, 2), (8, 0, 3, 0), (7, 0, 2, 0), (9, 0, 2, 0))),
+        ("recurrent layer after flatten", _raw((4, 2), (6, 0, 0, 0), (7, 0, 2, 0), (9, 0, 2, 0))),
+        ("flatten of a last state", _raw((4, 2), (8, 0, 3, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        ("conv1d on a last state", _raw((4, 2), (7, 0, 3, 0), (3, 3, 2, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        ("even conv1d", _raw((4, 2), (3, 2, 3, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        ("conv1d on a flat input", _raw((4,), (3, 3, 3, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        ("dense on a sequence", _raw((4, 2), (3, 3, 3, 0), (1, 0, 3, 0), (9, 0, 2, 0))),
+        ("pool on a sequence", _raw((4, 2), (3, 3, 3, 0), (4, 2, 0, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
         ("recurrent layer on an image", _raw((4, 2, 1), (7, 0, 3, 0), (9, 0, 2, 0))),
         ("convolution on a sequence", _raw((4, 2), (2, 3, 3, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
         ("pool on a flat input", _raw((4,), (4, 2, 0, 0), (9, 0, 2, 0))),
         ("dense on an image", _raw((4, 2, 1), (1, 0, 2, 0), (9, 0, 2, 0))),
         ("flatten of a flat input", _raw((4,), (6, 0, 0, 0), (9, 0, 2, 0))),
-        ("fan_in 1040 of a convolution", _raw((1, 1, 1040), (2, 1, 1, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
-        ("fan_in 1040 of a recurrent layer", _raw((2, 40), (7, 0, 1000, 0), (9, 0, 2, 0))),
+        ("fan_in of a convolution", _raw((1, 1, 14564), (2, 3, 1, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        ("fan_in of a conv1d", _raw((1, 43691), (3, 3, 1, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        ("fan_in of a recurrent layer", _raw((1, 65535), (7, 0, 65535, 0), (7, 0, 3, 0), (9, 0, 2, 0))),
         ("terms of an input error", _raw((1, 1, 1), (2, 31, 8730, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
         (
             "positions of a convolution",
-            _raw((256, 256, 1), (2, 1, 1, 0), (4, 16, 0, 0), (6, 0, 0, 0), (9, 0, 2, 0)),
+            _raw((4096, 1025, 1), (2, 1, 1, 0), (4, 16, 0, 0), (6, 0, 0, 0), (9, 0, 2, 0)),
         ),
-        ("positions of a recurrent layer", _raw((32769, 1), (8, 0, 2, 0), (9, 0, 2, 0))),
+        ("values that a convolution reads", _raw((1025, 1024, 1), (2, 9, 1, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
+        ("values that a recurrent layer reads", _raw((65535, 2), (8, 0, 1023, 0), (9, 0, 2, 0))),
         ("257 classes", _raw((4,), (9, 0, 257, 0))),
         ("values of a sample", _raw((65535, 257, 1), (6, 0, 0, 0), (9, 0, 2, 0))),
         ("values of an activation", _raw((64, 64, 1), (2, 1, 4097, 0), (6, 0, 0, 0), (9, 0, 2, 0))),
-        ("parameters", _raw((1039,), *[(1, 0, 1039, 0)] * 16, (9, 0, 2, 0))),
+        ("parameters", _raw((4095,), *[(1, 0, 4095, 0)], (9, 0, 2, 0))),
     ]
     return [
         {"case": case, "bytes": data.hex(), "reason": refusal(case, Program.parse, data)}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from threadpoolctl import threadpool_limits
 
 from podl_tools.errors import EvaluatorUnavailableError
+from podl_tools.ml.layer_check import SelfTestError
 from podl_tools.ml.numpy_backend import NumpyNetwork
-from podl_tools.ml.selftest import SelfTestError, check_kernel, check_program, check_vectors
+from podl_tools.ml.selftest import check_kernel, check_program, check_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -71,8 +71,8 @@ class FloatOps(Ops):
         `floor(values * 2**-shift + 1/2)`.
 
         The scaling is exact. So is the floor of a forward sum: with the half it has at most 24 bits. For an
-        operand R and abs(G) < 2**45: for 0 < R <= 52 the sum has at most 53 bits; for R > 52 it lies in
-        (0.49, 0.51), rounded or not; for R <= 0 the scaled value is an integer below 2**45 or an even one, to
+        operand R and abs(G) < 2**52: for 0 < R <= 53 the sum has at most 53 bits; for R > 53 it lies in
+        (1/4, 3/4), rounded or not; for R <= 0 the scaled value is an integer below 2**52 or an even one, to
         which a tie rounds back.
         """
         if not isinstance(shift, int):

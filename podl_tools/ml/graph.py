@@ -22,7 +22,7 @@ from podl_tools.arithmetic import (
 )
 from podl_tools.ml.layers import (
     AvgPoolRule,
-    Conv2DRule,
+    ConvolutionRule,
     DenseRule,
     FlattenRule,
     LayerRule,
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 _RULES: Final[dict[LayerKind, type[LayerRule]]] = {
     LayerKind.DENSE: DenseRule,
-    LayerKind.CONV2D: Conv2DRule,
+    LayerKind.CONV2D: ConvolutionRule,
+    LayerKind.CONV1D: ConvolutionRule,
     LayerKind.MAXPOOL: MaxPoolRule,
     LayerKind.AVGPOOL: AvgPoolRule,
     LayerKind.FLATTEN: FlattenRule,
@@ -84,7 +85,7 @@ class Graph:
         Returns
         -------
         tuple
-            Raw accumulators of the output layer (batch, classes), and what each layer saved.
+            Raw accumulators of the output layer (batch, classes), small or wide, and what each layer saved.
 
         """
         values = self.ops.reshape(inputs, (-1, *self.program.dims))
@@ -101,7 +102,7 @@ class Graph:
         Parameters
         ----------
         logits
-            (batch, classes), raw accumulators.
+            (batch, classes), raw accumulators, small or wide.
         labels
             (batch,), class indices.
 

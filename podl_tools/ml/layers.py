@@ -8,9 +8,12 @@ inside and 0 elsewhere, and rounding is passed straight through.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from podl_tools.arithmetic import ACTIVATION_MAX, BIAS_INPUT, ERROR_MAX
+from podl_tools.program.plan import MAX_SMALL_TERMS
 
 if TYPE_CHECKING:
     from podl_tools.ml.ops import Ops, Tensor
@@ -49,7 +52,7 @@ class LayerRule(ABC):
         Returns
         -------
         tuple
-            Outputs (batch, *out_shape) and what the way back needs.
+            Outputs (batch, *out_shape), small (logits of a split sum are wide), and what the way back needs.
 
         """
 
@@ -90,9 +93,29 @@ class WeightedRule(LayerRule):
             raise TypeError(f"{self.plan.layer.kind.label} has no weights")
         return self.plan.weights
 
+    def summand(self, values: Tensor) -> Tensor:
+        """Put part of an accumulator into the container that holds all of it."""
+        return self.ops.wide(values) if self.matrix.split else values
+
+    def product(self, rows: Tensor, weights: Tensor) -> Tensor:
+        """`rows * weights` of small operands as a summand, in pieces that a small sum holds."""
+        starts = range(0, int(weights.shape[0]), MAX_SMALL_TERMS)
+        if len(starts) == 1:
+            return self.summand(self.ops.matmul(rows, weights))
+        cuts = [slice(start, start + MAX_SMALL_TERMS) for start in starts]
+        return reduce(add, (self.summand(self.ops.matmul(rows[:, cut], weights[cut])) for cut in cuts))
+
+    def bias(self, weights: Tensor) -> Tensor:
+        """`64*b` as a summand."""
+        return self.summand(BIAS_INPUT * weights[-1])
+
+    def rounded(self, accumulated: Tensor, shift: int, low: int, high: int) -> Tensor:
+        """`clip(Rnd(acc, shift), low, high)`, small again."""
+        return self.ops.small(self.ops.clip(self.ops.round_shift(accumulated, shift), low, high))
+
     def relu(self, accumulated: Tensor) -> Tensor:
         """`clip(Rnd(acc, f), 0, 127)`."""
-        return self.ops.clip(self.ops.round_shift(accumulated, self.matrix.scale), 0, ACTIVATION_MAX)
+        return self.rounded(accumulated, self.matrix.scale, 0, ACTIVATION_MAX)
 
     def relu_error(self, outputs: Tensor, error: Tensor) -> Tensor:
         """Error before the clip: passed strictly inside 0..127."""
@@ -112,8 +135,7 @@ class OutputRule(WeightedRule):
     """Output layer: raw accumulators `sum a*w + 64*b` are the logits."""
 
     def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
-        accumulated = self.ops.matmul(inputs, weights[:-1]) + BIAS_INPUT * weights[-1]
-        return accumulated, inputs
+        return self.product(inputs, weights[:-1]) + self.bias(weights), inputs
 
     def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Tensor]:
         del weights
@@ -137,31 +159,44 @@ class DenseRule(OutputRule):
         return super().gradient(weights, inputs, self.relu_error(outputs, error))
 
 
-class Conv2DRule(WeightedRule):
-    """Convolution with stride 1, zero padding and ReLU; weight rows ordered (i, j, c)."""
+class ConvolutionRule(WeightedRule):
+    """Convolution with stride 1, zero padding and ReLU; weight rows ordered (i, j, c), or (i, c)."""
+
+    def _images(self, values: Tensor, channels: int) -> Tensor:
+        """(batch, H, W, channels); a sequence is an image of one row."""
+        plane = (1, *self.plan.in_shape[:-1])[-2:]
+        return self.ops.reshape(values, (-1, *plane, channels))
+
+    def _patches(self, inputs: Tensor) -> Tensor:
+        return self.ops.patches(self._images(inputs, self.plan.in_shape[-1]), *self.plan.layer.kernel)
 
     def _kernel(self, weights: Tensor) -> Tensor:
-        side, channels = self.plan.layer.size, self.plan.in_shape[2]
-        return self.ops.reshape(weights[:-1], (side, side, channels, self.matrix.columns))
+        shape = (*self.plan.layer.kernel, self.plan.in_shape[-1], self.matrix.columns)
+        return self.ops.reshape(weights[:-1], shape)
+
+    def convolved(self, weights: Tensor, inputs: Tensor) -> Tensor:
+        """`sum a*w` as a summand, with the positions in one axis or two."""
+        if self.matrix.split:
+            return self.product(self._patches(inputs), weights[:-1])
+        return self.ops.convolve(self._images(inputs, self.plan.in_shape[-1]), self._kernel(weights))
 
     def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
-        accumulated = self.ops.convolve(inputs, self._kernel(weights)) + BIAS_INPUT * weights[-1]
-        outputs = self.relu(accumulated)
+        outputs = self.relu(self.convolved(weights, inputs) + self.bias(weights))
+        outputs = self.ops.reshape(outputs, (-1, *self.plan.out_shape))
         return outputs, (inputs, outputs)
 
     def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Tensor]:
         del weights
         inputs, outputs = saved
         inner = self.relu_error(outputs, error)
-        side = self.plan.layer.size
-        rows = self.ops.patches(inputs, side, side)
-        return self.outer(rows, self.ops.reshape(inner, (-1, self.matrix.columns))), inner
+        return self.outer(self._patches(inputs), self.ops.reshape(inner, (-1, self.matrix.columns))), inner
 
     def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
         del saved
         # The transposed convolution of an odd kernel with stride 1 is the convolution with the turned kernel.
         turned = self.ops.transpose(self.ops.flip(self._kernel(weights), (0, 1)), (0, 1, 3, 2))
-        return self.scaled_error(self.ops.convolve(inner, turned))
+        error = self.scaled_error(self.ops.convolve(self._images(inner, self.matrix.columns), turned))
+        return self.ops.reshape(error, (-1, *self.plan.in_shape))
 
 
 class WeightlessRule(LayerRule):

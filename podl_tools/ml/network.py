@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Values of the largest intermediate tensor of one evaluation call; bounds memory (32 MiB of float64).
 _CHUNK_VALUES: Final = 1 << 22
 
+# Positions of one training call with more than one sample.
+CALL_POSITIONS: Final = 1 << 15
+
 
 class Network(ABC):
     """

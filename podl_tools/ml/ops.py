@@ -134,5 +134,7 @@ class Ops(ABC):
         """One row (i, j, c) of high*wide*C values per output position of a convolution."""
         height, width, channels = (int(size) for size in images.shape[1:])
         padded = self.pad_image(images, high // 2, wide // 2)
-        cells = [padded[:, i : i + height, j : j + width, :] for i in range(high) for j in range(wide)]
-        return self.reshape(self.concat(cells, 3), (-1, high * wide * channels))
+        rows = self.concat([padded[:, :, j : j + width] for j in range(wide)], 3)
+        return self.reshape(
+            self.concat([rows[:, i : i + height] for i in range(high)], 3), (-1, high * wide * channels)
+        )

@@ -13,34 +13,28 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from podl_tools.arithmetic import ACTIVATION_MAX, BIAS_INPUT, ERROR_MAX, round_shift
-from podl_tools.errors import EvaluatorUnavailableError, PodlError
+from podl_tools.errors import EvaluatorUnavailableError
+from podl_tools.ml.layer_check import LayerCheck, SelfTestError, gradient, input_error
 from podl_tools.ml.model import vector_hash
+from podl_tools.ml.network import CALL_POSITIONS
 from podl_tools.ml.numpy_backend import NumpyNetwork
 from podl_tools.ml.state import at_rest, initial_masters
 from podl_tools.prng import epoch_order, uniform_integers, words
-from podl_tools.program import LayerKind, parse_program, update_shifts
+from podl_tools.program import parse_program, update_shifts
 from podl_tools.program.bounds import MAX_UPDATE_SHIFT, MIN_UPDATE_SHIFT
-from podl_tools.program.layer import RECURRENT
-from podl_tools.program.plan import MAX_FAN_IN, MAX_GRADIENT_TERMS
+from podl_tools.program.plan import MAX_GRADIENT_TERMS, MAX_SMALL_TERMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
+    from podl_tools.ml.layer_check import Expression
     from podl_tools.ml.network import Network
     from podl_tools.ml.ops import Ops, Tensor
     from podl_tools.ml.state import State
-    from podl_tools.program import LayerPlan, WeightPlan
-
-    _Expression = Callable[..., Tensor]
-    _Draw = Callable[[tuple[int, ...], int], NDArray[np.int64]]
 
 _SEED: Final = b"self-test"
 _STEPS: Final = 3
 _RATE_SHIFT: Final = 5
-_BATCH: Final = 64  # samples in a product of a layer's own shape
-_BATCH_VALUES: Final = 1 << 22  # and values in its largest operand
 
 # Programs that cover every layer kind, and the vector hash of their models after three steps.
 STEP_VECTORS: Final = {
@@ -50,12 +44,6 @@ STEP_VECTORS: Final = {
     "input 3x2, rnn 4, output 3": "a75dc0d0d76adec10a8e442d6e3b3c5f42024c893251a94297f2d18a2ee76434",
     "input 3x2, mgru 4, output 3": "0fee45ba4043c0b4d4b0afd5478f506b84e731e91ef67ed85cd2bcb9416396a6",
 }
-
-
-class SelfTestError(PodlError):
-    """A kernel's result is not the exact integer."""
-
-    reason = "podl-eval-unavailable"
 
 
 def check_vectors() -> None:
@@ -115,7 +103,7 @@ def check_program(network: Network) -> None:
     for draw in (np.full, lambda shape, size: _signs("program", shape, size)):
         for plan in network.program.plans:
             if plan.weights is not None:
-                _LayerCheck(network, referee, plan, draw).run(plan.weights)
+                LayerCheck(network, referee, plan, plan.weights, draw).run()
     if not trained_steps(network).same(trained_steps(referee)):
         raise SelfTestError("three training steps differ")
 
@@ -144,7 +132,7 @@ def _compare(
     what: str,
     network: Network,
     referee: Network,
-    function: _Expression,
+    function: Expression,
     *operands: NDArray[np.int64],
     wide: bool,
 ) -> None:
@@ -155,11 +143,11 @@ def _compare(
 
 def _check_products(network: Network, referee: Network) -> None:
     """Forward, backward and gradient products at their largest, with equal and with drawn signs."""
-    terms = MAX_GRADIENT_TERMS
-    shapes: tuple[tuple[str, _Expression, tuple[int, int], tuple[int, int], int], ...] = (
-        ("forward product", _forward_product, (16, MAX_FAN_IN), (MAX_FAN_IN, 16), ACTIVATION_MAX),
-        ("input error", _input_error, (4, terms), (4, terms), ERROR_MAX),
-        ("gradient", _gradient, (terms, 4), (terms, 4), ERROR_MAX),
+    terms = CALL_POSITIONS
+    shapes: tuple[tuple[str, Expression, tuple[int, int], tuple[int, int], int], ...] = (
+        ("forward product", _product, (16, MAX_SMALL_TERMS), (MAX_SMALL_TERMS, 16), ACTIVATION_MAX),
+        ("input error", input_error, (4, terms), (4, terms), ERROR_MAX),
+        ("gradient", gradient, (terms, 4), (terms, 4), ERROR_MAX),
     )
     for what, function, left, right, largest in shapes:
         wide = largest == ERROR_MAX
@@ -169,16 +157,8 @@ def _check_products(network: Network, referee: Network) -> None:
         _compare(what, network, referee, function, *drawn, wide=wide)
 
 
-def _forward_product(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
+def _product(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
     return ops.matmul(left, right)
-
-
-def _input_error(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
-    return ops.matmul(left, right, turn_right=True)
-
-
-def _gradient(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
-    return ops.matmul(left, right, turn_left=True)
 
 
 def _first_maximum(ops: Ops, values: Tensor) -> Tensor:
@@ -189,90 +169,9 @@ def _quotient(ops: Ops, numerators: Tensor, denominators: Tensor) -> Tensor:
     return ops.floor_divide(numerators, denominators)
 
 
-def _convolution(ops: Ops, images: Tensor, kernel: Tensor) -> Tensor:
-    return ops.convolve(images, kernel)
-
-
-class _LayerCheck:
-    """
-    Every product of one layer in its own shape.
-
-    A library chooses its algorithm by shape, the number of rows included. Few samples are drawn and then
-    repeated up to a usual batch, so that the referee has little to compute.
-    """
-
-    def __init__(self, network: Network, referee: Network, plan: LayerPlan, draw: _Draw) -> None:
-        self._network = network
-        self._referee = referee
-        self._plan = plan
-        self._draw = draw
-        self._name = plan.layer.describe()
-
-    def run(self, matrix: WeightPlan) -> None:
-        """Check the products by this matrix: forward, gradient, and error for the layer below."""
-        drawn, repeats = self._batch(matrix)
-        weights = self._draw((matrix.fan_in, matrix.columns), ACTIVATION_MAX)
-        rows = self._draw((drawn * matrix.positions, matrix.fan_in), ACTIVATION_MAX)
-        errors = self._draw((drawn * matrix.positions, matrix.columns), ERROR_MAX)
-        self._compare_gradient(rows, errors, repeats)
-        if self._plan.layer.kind is LayerKind.CONV2D:
-            self._run_convolution(matrix, weights, drawn, repeats)
-            return
-        # A recurrent layer multiplies all inputs at once, its states step by step; others have one part.
-        start = self._plan.in_shape[1] if self._plan.layer.kind in RECURRENT else 0
-        for part, steps in ((weights[:start], matrix.positions), (weights[start:], 1)):
-            if len(part):
-                left = self._draw((drawn * steps, len(part)), ACTIVATION_MAX)
-                self._compare_rows("product", _forward_product, (left, part), repeats, wide=False)
-        self._compare_rows("input error", _input_error, (errors[:drawn], weights[start:]), repeats, wide=True)
-
-    def _run_convolution(
-        self, matrix: WeightPlan, weights: NDArray[np.int64], drawn: int, repeats: int
-    ) -> None:
-        side, (height, width, channels) = self._plan.layer.size, self._plan.in_shape
-        kernel = weights.reshape(side, side, channels, matrix.columns)
-        images = self._draw((drawn, height, width, channels), ACTIVATION_MAX)
-        errors = self._draw((drawn, height, width, matrix.columns), ERROR_MAX)
-        turned = kernel.transpose(0, 1, 3, 2)
-        self._compare_rows("product", _convolution, (images, kernel), repeats, wide=False)
-        self._compare_rows("input error", _convolution, (errors, turned), repeats, wide=True)
-
-    def _batch(self, matrix: WeightPlan) -> tuple[int, int]:
-        """Return how many samples to draw, and how often to repeat them."""
-        taps = self._plan.layer.size**2 or 1
-        widest = matrix.positions * max(matrix.fan_in, matrix.columns * taps)
-        most = min(_BATCH, MAX_GRADIENT_TERMS // matrix.positions, _BATCH_VALUES // widest)
-        drawn = 2 if most > 1 else 1
-        return drawn, max(1, most // drawn)
-
-    def _compare_rows(
-        self,
-        what: str,
-        function: _Expression,
-        operands: tuple[NDArray[np.int64], NDArray[np.int64]],
-        repeats: int,
-        *,
-        wide: bool,
-    ) -> None:
-        left, right = operands
-        found = self._network.apply(function, np.concatenate([left] * repeats), right, wide=wide)
-        wanted = self._referee.apply(function, left, right, wide=wide)
-        self._demand(what, np.array_equal(found, np.concatenate([wanted] * repeats)))
-
-    def _compare_gradient(self, rows: NDArray[np.int64], errors: NDArray[np.int64], repeats: int) -> None:
-        many = np.concatenate([rows] * repeats), np.concatenate([errors] * repeats)
-        found = self._network.apply(_gradient, *many, wide=True)
-        wanted = self._referee.apply(_gradient, rows, errors, wide=True)
-        self._demand("gradient", np.array_equal(found, repeats * wanted))
-
-    def _demand(self, what: str, exact: bool) -> None:
-        if not exact:
-            raise SelfTestError(f"{what} of {self._name} is not exact")
-
-
 def _check_rounding(network: Network) -> None:
     """Round at the bounds and at halves, for forward sums and for gradients."""
-    top = MAX_FAN_IN * ACTIVATION_MAX**2 + BIAS_INPUT * ACTIVATION_MAX
+    top = MAX_SMALL_TERMS * ACTIVATION_MAX**2 + BIAS_INPUT * ACTIVATION_MAX
     _check_shifts(network, range(15), top, wide=False)
     top = MAX_GRADIENT_TERMS * ACTIVATION_MAX * ERROR_MAX
     _check_shifts(network, range(MIN_UPDATE_SHIFT, MAX_UPDATE_SHIFT + 1), top, wide=True)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from podl_tools.program.program import Program
 
 MAX_BATCH_LOG2: Final = 15
-# abs(G) < 2**45 shifted left by 17 fits int64; adding 2**(R-1) fits int64 up to R = 62.
-MIN_UPDATE_SHIFT: Final = -17
+# abs(G) < 2**52 shifted left by 11 fits int64; adding 2**(R-1) fits int64 up to R = 62.
+MIN_UPDATE_SHIFT: Final = -11
 MAX_UPDATE_SHIFT: Final = 62
 MAX_RATE_SHIFT: Final = 0xFF  # u8 in the recipe; what is usable follows from the update shifts
 
@@ -26,7 +26,7 @@ def check_batch(program: Program, batch_log2: int) -> None:
     HyperparameterError
         The batch is no u8 that could fit any program.
     ProgramError
-        Names the layer whose batch times positions exceeds 2**15.
+        Names the layer whose batch times positions exceeds 2**22.
 
     """
     if not 0 <= batch_log2 <= MAX_BATCH_LOG2:
@@ -36,7 +36,7 @@ def check_batch(program: Program, batch_log2: int) -> None:
             terms = plan.weights.positions << batch_log2
             raise ProgramError(
                 f"layer {position} ({plan.layer.describe()}): batch times positions {terms} exceeds "
-                f"{MAX_GRADIENT_TERMS}, splitting a gradient is not supported yet",
+                f"{MAX_GRADIENT_TERMS}",
                 layer=position,
             )
 
@@ -57,7 +57,7 @@ def update_shifts(program: Program, batch_log2: int, rate_shift: int) -> tuple[i
     Raises
     ------
     HyperparameterError
-        Some R leaves -17..62.
+        Some R leaves -11..62.
 
     """
     if not 0 <= rate_shift <= MAX_RATE_SHIFT:

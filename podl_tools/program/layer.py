@@ -105,6 +105,11 @@ class Layer:
             raise ProgramError(f"avgpool: gain must be 0..{self.window_bits}, received {self.gain}")
 
     @property
+    def kernel(self) -> tuple[int, int]:
+        """Rows and columns of a convolution's kernel; a sequence is an image of one row."""
+        return (1 if self.kind is LayerKind.CONV1D else self.size, self.size)
+
+    @property
     def window_bits(self) -> int:
         """Base-2 logarithm of the number of cells in an average pool's window."""
         return 2 * (self.size.bit_length() - 1)

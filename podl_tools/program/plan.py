@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-# fan_in*127*127 + 64*127 + 2**(f-1) <= 2**24, f <= 9: a float32 sum of one output is exact up to this fan-in.
-MAX_FAN_IN: Final = 1039
+# terms*127*127 + 64*127 + 2**(f+1) <= 2**24, f <= 9: a float32 sum of so many products is exact. Longer
+# sums are cut in pieces of so many terms, which are added as float64.
+MAX_SMALL_TERMS: Final = 1039
+# fan_in*127*127 + 64*127 + 2**(f+1) < 2**31, f <= 13: the sum of one output fits an int32.
+MAX_FAN_IN: Final = 1 << 17
 # outputs*k*k*127*(2**23-1) <= 2**53: a float64 sum over the outputs, the error of an input, is exact.
 MAX_BACKWARD_TERMS: Final = 1 << 23
-# batch*positions*127*(2**23-1) < 2**45: the cap that keeps the rounding of a gradient exact.
-MAX_GRADIENT_TERMS: Final = 1 << 15
+# batch*positions*127*(2**23-1) < 2**52: a gradient is an exact float64 sum, its rounding exact for every R.
+MAX_GRADIENT_TERMS: Final = 1 << 22
+# positions*fan_in, the values that one sample's outputs read: the memory of a convolution's patches.
+MAX_PATCH_VALUES: Final = 1 << 26
 # No activation of one sample has more values: the work of a program then stays below 2**56 and fits 64 bits.
 MAX_VALUES: Final = 1 << 24
 # The protocol's cap on a model's weight bytes.
@@ -73,6 +78,11 @@ class WeightPlan:
     def n_params(self) -> int:
         """Weights in the matrix."""
         return self.rows * self.columns
+
+    @property
+    def split(self) -> bool:
+        """Whether the sum of an output is too long for one float32 sum."""
+        return self.fan_in > MAX_SMALL_TERMS
 
     @property
     def macs(self) -> int:
@@ -140,7 +150,8 @@ def plan_layers(dims: Shape, layers: Sequence[Layer]) -> tuple[LayerPlan, ...]:
     weights: list[WeightPlan | None] = []
     for position, layer in enumerate(layers):
         with naming_layer(position, f"layer {position} ({layer.describe()})"):
-            shapes.append(_out_shape(position, layer, shapes[-1]))
+            feeds_recurrent = position + 1 < len(layers) and layers[position + 1].kind in RECURRENT
+            shapes.append(_out_shape(layer, shapes[-1], feeds_recurrent=feeds_recurrent))
             n_before = sum(plan is not None for plan in weights)
             weights.append(_weight_plan(n_before, layer, shapes[-2]))
             _check_values(shapes[-1])
@@ -170,18 +181,15 @@ def _check_values(shape: Shape) -> None:
         raise ProgramError(f"{prod(shape)} values exceed {MAX_VALUES}")
 
 
-def _out_shape(position: int, layer: Layer, shape: Shape) -> Shape:
+def _out_shape(layer: Layer, shape: Shape, *, feeds_recurrent: bool) -> Shape:
     kind = layer.kind
-    if kind is LayerKind.CONV1D:
-        raise ProgramError("conv1d is not supported yet")
-    if kind in RECURRENT and position > 0:
-        raise ProgramError(
-            "stacked recurrent layers are not supported yet, only the first layer may be recurrent"
-        )
-    if kind in POOLS or kind in CONVOLUTIONS:
+    if kind in RECURRENT or kind is LayerKind.CONV1D:
+        _demand(shape, 2, "T,D")
+        return (layer.units,) if kind in RECURRENT and not feeds_recurrent else (shape[0], layer.units)
+    if kind in POOLS or kind is LayerKind.CONV2D:
         _demand(shape, 3, "H,W,C")
         height, width, channels = shape
-        if kind in CONVOLUTIONS:
+        if kind is LayerKind.CONV2D:
             return (height, width, layer.units)
         if height % layer.size or width % layer.size:
             raise ProgramError(f"pool size must divide its input {height}x{width}")
@@ -190,9 +198,6 @@ def _out_shape(position: int, layer: Layer, shape: Shape) -> Shape:
         if len(shape) == 1:
             raise ProgramError("input is flat already")
         return (prod(shape),)
-    if kind in RECURRENT:
-        _demand(shape, 2, "T,D")
-        return (layer.units,)
     _demand(shape, 1, "one dimension, flatten first")
     return (layer.units,)
 
@@ -209,7 +214,7 @@ def _weight_plan(index: int, layer: Layer, shape: Shape) -> WeightPlan | None:
     positions, taps = 1, 1
     fan_in, columns = shape[-1], units
     if kind in CONVOLUTIONS:
-        positions, taps = shape[0] * shape[1], layer.size**2
+        positions, taps = prod(shape[:-1]), prod(layer.kernel)
         fan_in *= taps
     elif kind in RECURRENT:
         positions = shape[0]
@@ -218,11 +223,11 @@ def _weight_plan(index: int, layer: Layer, shape: Shape) -> WeightPlan | None:
     elif kind is LayerKind.OUTPUT and not MIN_CLASSES <= units <= MAX_CLASSES:
         raise ProgramError(f"classes must be {MIN_CLASSES}..{MAX_CLASSES}")
     if fan_in > MAX_FAN_IN:
-        raise ProgramError(f"fan_in {fan_in} exceeds {MAX_FAN_IN}, splitting is not supported yet")
+        raise ProgramError(f"fan_in {fan_in} exceeds {MAX_FAN_IN}")
     if positions > MAX_GRADIENT_TERMS:
-        raise ProgramError(
-            f"{positions} positions exceed {MAX_GRADIENT_TERMS}, splitting a gradient is not supported yet"
-        )
+        raise ProgramError(f"{positions} positions exceed {MAX_GRADIENT_TERMS}")
+    if positions * fan_in > MAX_PATCH_VALUES:
+        raise ProgramError(f"{positions} positions of fan_in {fan_in} exceed {MAX_PATCH_VALUES} values")
     if columns * taps > MAX_BACKWARD_TERMS:
         raise ProgramError(f"{columns * taps} terms of an input error exceed {MAX_BACKWARD_TERMS}")
     gain = 3 if kind in RECURRENT or kind is LayerKind.OUTPUT else 6

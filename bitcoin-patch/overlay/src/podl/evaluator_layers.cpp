@@ -22,8 +22,8 @@ static_assert(BLOCK_ROWS % MAX_TILE_ROWS == 0);
 //! Values in the patches of one block, where a patch is not larger than that.
 constexpr size_t BLOCK_VALUES{1 << 15};
 
-// Nor does what rounding adds to a sum: 2^(f+1), with f <= 12 at the largest fan-in.
-static_assert(MAX_SUM_TERMS * 127 * 127 + 64 * 127 + (1 << 13) <= uint64_t{std::numeric_limits<int32_t>::max()});
+// Nor does what rounding adds to a sum: 2^(f+1), with f <= 13 at the largest fan-in.
+static_assert(MAX_SUM_TERMS * 127 * 127 + 64 * 127 + (1 << 14) <= uint64_t{std::numeric_limits<int32_t>::max()});
 
 bool IsConvolution(const LayerPlan& plan) { return plan.kind == LayerKind::CONV2D || plan.kind == LayerKind::CONV1D; }
 bool IsRecurrent(const LayerPlan& plan) { return plan.kind == LayerKind::RNN || plan.kind == LayerKind::MGRU; }

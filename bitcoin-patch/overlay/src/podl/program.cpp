@@ -20,8 +20,10 @@
 namespace podl {
 namespace {
 
-//! A float32 sum of one output is exact up to this fan-in.
-constexpr uint64_t MAX_FAN_IN{1039};
+//! An int32 sum of one output is exact up to this fan-in.
+constexpr uint64_t MAX_FAN_IN{1 << 17};
+//! Positions times fan-in, what the outputs of one sample read: bounds the memory of a convolution's patches.
+constexpr uint64_t MAX_PATCH_VALUES{1 << 26};
 //! Terms of one float64 sum in the error for the layer below.
 constexpr uint64_t MAX_BACKWARD_TERMS{1 << 23};
 //! Values in any activation of one sample: keeps the work of a program below 2^64.
@@ -55,6 +57,8 @@ struct Layer {
     bool IsRecurrent() const { return kind == LayerKind::RNN || kind == LayerKind::MGRU; }
     /** Also true for a kind that does not exist, which OutShape() refuses. */
     bool HasWeights() const { return !IsPool() && kind != LayerKind::FLATTEN; }
+    /** Cells of a kernel. */
+    uint64_t Taps() const { return kind == LayerKind::CONV1D ? size : uint64_t{size} * size; }
 };
 
 struct Layout {
@@ -115,12 +119,13 @@ Result<Shape> PoolShape(const Layer& layer, const Shape& in)
     return Shape{in[0] / layer.size, in[1] / layer.size, in[2]};
 }
 
-/** Shape behind a layer of checked numbers. */
-Result<Shape> OutShape(const Layer& layer, const Shape& in, bool first)
+/** Shape behind a layer of checked numbers; a recurrent layer hands all its states to another one. */
+Result<Shape> OutShape(const Layer& layer, const Shape& in, bool feeds_recurrent)
 {
     switch (layer.kind) {
     case LayerKind::CONV1D:
-        return BadProgram("conv1d is not supported yet");
+        if (in.size() != 2) return BadProgram("needs an input of T,D");
+        return Shape{in[0], layer.units};
     case LayerKind::CONV2D:
         if (in.size() != 3) return BadProgram("needs an input of H,W,C");
         return Shape{in[0], in[1], layer.units};
@@ -133,9 +138,8 @@ Result<Shape> OutShape(const Layer& layer, const Shape& in, bool first)
         return Shape{Product(in)};
     case LayerKind::RNN:
     case LayerKind::MGRU:
-        if (!first) return BadProgram("only the first layer may be recurrent yet");
         if (in.size() != 2) return BadProgram("needs an input of T,D");
-        return Shape{layer.units};
+        return feeds_recurrent ? Shape{in[0], layer.units} : Shape{layer.units};
     case LayerKind::DENSE:
     case LayerKind::OUTPUT:
         if (in.size() != 1) return BadProgram("needs a flat input");
@@ -158,8 +162,8 @@ Matrix MatrixOf(const Layer& layer, const Shape& in)
 {
     Matrix matrix{.fan_in = in.back(), .columns = layer.units};
     if (layer.IsConvolution()) {
-        matrix.taps = uint64_t{layer.size} * layer.size;
-        matrix.positions = in[0] * in[1];
+        matrix.taps = layer.Taps();
+        matrix.positions = Product(in) / in.back();
         matrix.fan_in *= matrix.taps;
     } else if (layer.IsRecurrent()) {
         matrix.positions = in[0];
@@ -173,19 +177,26 @@ Result<void> AddMatrix(const Matrix& matrix, Program& program)
 {
     if (matrix.fan_in > MAX_FAN_IN) return BadProgram(strprintf("fan-in %u above %u", matrix.fan_in, MAX_FAN_IN));
     if (matrix.positions > MAX_GRADIENT_TERMS) return BadProgram(strprintf("%u positions above %u", matrix.positions, MAX_GRADIENT_TERMS));
+    if (matrix.positions * matrix.fan_in > MAX_PATCH_VALUES) {
+        return BadProgram(strprintf("%u positions of fan-in %u above %u values", matrix.positions, matrix.fan_in, MAX_PATCH_VALUES));
+    }
     if (matrix.columns * matrix.taps > MAX_BACKWARD_TERMS) return BadProgram("too many terms in an input error");
     const uint64_t weights{(matrix.fan_in + 1) * matrix.columns};
     if (program.n_params + weights > MAX_PARAMETERS) return BadProgram(strprintf("more than %u parameters", MAX_PARAMETERS));
     program.n_params += weights;
     program.macs += matrix.positions * weights;
-    program.max_positions = std::max(program.max_positions, matrix.positions);
+    if (matrix.positions > program.max_positions) {
+        program.max_positions = matrix.positions;
+        program.busiest_layer = program.layers.size();
+    }
     return {};
 }
 
-Result<Shape> AddLayer(const Layer& layer, const Shape& in, bool first, Program& program)
+Result<Shape> AddLayer(std::span<const Layer> layers, size_t place, const Shape& in, Program& program)
 {
+    const Layer& layer{layers[place]};
     if (auto numbers{CheckNumbers(layer)}; !numbers) return util::Unexpected{numbers.error()};
-    auto out{OutShape(layer, in, first)};
+    auto out{OutShape(layer, in, place + 1 < layers.size() && layers[place + 1].IsRecurrent())};
     if (!out) return out;
     LayerPlan plan{.kind = layer.kind, .size = layer.size, .gain = layer.gain, .in{in.begin(), in.end()}, .out{out->begin(), out->end()}};
     if (layer.HasWeights()) {
@@ -230,7 +241,7 @@ Result<Program> Program::Parse(std::span<const unsigned char> bytes, std::span<c
     Program program;
     Shape values(layout->dims.begin(), layout->dims.end());
     for (size_t i{0}; i < layout->layers.size(); ++i) {
-        auto next{AddLayer(layout->layers[i], values, i == 0, program)};
+        auto next{AddLayer(layout->layers, i, values, program)};
         if (!next) return BadProgram(strprintf("layer %u: %s", i, next.error().detail));
         values = std::move(*next);
     }

@@ -9,6 +9,7 @@
 
 #include <uint256.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -28,8 +29,8 @@ enum class LayerKind : uint8_t {
     OUTPUT = 9,
 };
 
-//! Batch times positions of a layer: keeps every gradient below 2^45, within which its rounding is exact.
-inline constexpr uint64_t MAX_GRADIENT_TERMS{1 << 15};
+//! Batch times positions of a layer: keeps every gradient below 2^52, within which its rounding is exact.
+inline constexpr uint64_t MAX_GRADIENT_TERMS{1 << 22};
 
 /** One layer in its place. */
 struct LayerPlan {
@@ -50,6 +51,7 @@ struct Program {
     uint32_t n_params{0};      //!< weights and biases of all layers
     uint64_t macs{0};          //!< multiply-adds of one forward pass for one sample
     uint64_t max_positions{0}; //!< most places that one weight is used at in one sample (H*W, T or 1)
+    size_t busiest_layer{0};   //!< first layer with so many
     std::vector<LayerPlan> layers;
 
     /** Values of one sample. */

@@ -62,7 +62,9 @@ Result<void> CheckRecipe(const Recipe& recipe, const TaskRecord& record)
 
     const Program& program{record.programs[recipe.architecture]};
     if (uint64_t{1} << recipe.b > task.training_n) return OutOfBounds("the training set does not fill a batch");
-    if (program.max_positions << recipe.b > MAX_GRADIENT_TERMS) return OutOfBounds("batch times positions is too large to be exact");
+    if (program.max_positions << recipe.b > MAX_GRADIENT_TERMS) {
+        return OutOfBounds(strprintf("layer %u: %u positions times a batch of 2^%u above %u", program.busiest_layer, program.max_positions, recipe.b, MAX_GRADIENT_TERMS));
+    }
     if (!FitsReplayCap(recipe, task, program)) return OutOfBounds("replay exceeds max_replay_macs");
     return {};
 }

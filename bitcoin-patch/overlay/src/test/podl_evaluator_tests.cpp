@@ -5,7 +5,9 @@
 #include <podl/evaluator.h>
 
 #include <crypto/common.h>
+#include <crypto/sha256.h>
 #include <random.h>
+#include <span.h>
 #include <test/podl_vectors.h>
 #include <univalue.h>
 
@@ -14,6 +16,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,6 +43,34 @@ std::vector<int32_t> Integers(const UniValue& list)
     std::vector<int32_t> numbers;
     for (const UniValue& number : list.getValues()) numbers.push_back(number.getInt<int32_t>());
     return numbers;
+}
+
+/** int8 operand of a vector: bytes repeated, or drawn from the generator (vectors/README.md). */
+Bytes Operand(const UniValue& rule, size_t count)
+{
+    Bytes values;
+    if (rule.exists("bytes")) {
+        const auto given{HexBytes(rule["bytes"])};
+        for (size_t i{0}; i < count; ++i) values.push_back(given[i % given.size()]);
+        return values;
+    }
+    const auto seed{HexBytes(rule["seed"])};
+    const std::string tag{"|" + rule["tag"].get_str()};
+    const auto limit{rule["limit"].getInt<int64_t>()};
+    Bytes prefix(CSHA256::OUTPUT_SIZE);
+    Bytes block(CSHA256::OUTPUT_SIZE);
+    CSHA256().Write(seed.data(), seed.size()).Write(UCharCast(tag.data()), tag.size()).Finalize(prefix.data());
+    for (size_t i{0}; i < count; ++i) {
+        const size_t word{i % 8};
+        if (word == 0) {
+            unsigned char counter[8];
+            WriteBE64(counter, i / 8);
+            CSHA256().Write(prefix.data(), prefix.size()).Write(counter, sizeof(counter)).Finalize(block.data());
+        }
+        const int64_t value{(static_cast<int64_t>(ReadBE32(&block[4 * word])) * (2 * limit + 1) >> 32) - limit};
+        values.push_back(static_cast<unsigned char>(rule["absolute"].get_bool() ? std::abs(value) : value));
+    }
+    return values;
 }
 
 /** Numbers of all rows, one after the other. */
@@ -85,13 +116,21 @@ BOOST_AUTO_TEST_CASE(vectors_of_logits)
     for (const UniValue& vector : Cases(LoadVectors("arithmetic.json"), "forward")) {
         const auto program{Own(HexBytes(vector["program"]))};
         const auto expected{Flat(vector["logits"])};
+        const auto weights{Operand(vector["weights"], program.n_params)};
+        const auto samples{Operand(vector["samples"], vector["n"].getInt<size_t>() * program.SampleSize())};
+        Bytes labels;
+        for (const int32_t label : Integers(vector["labels"])) labels.push_back(label);
         for (const auto& kernel : Kernels()) {
+            const std::string row{vector["case"].get_str() + " with " + kernel.name};
             for (const size_t threads : {1, 2}) {
-                const auto logits{Logits(program, HexBytes(vector["weights"]), HexBytes(vector["samples"]), {.threads = threads, .kernel = &kernel})};
-                const std::string row{vector["case"].get_str() + " with " + kernel.name};
+                const auto logits{Logits(program, weights, samples, {.threads = threads, .kernel = &kernel})};
                 BOOST_REQUIRE_MESSAGE(logits, row << ": " << Why(logits));
                 BOOST_CHECK_MESSAGE(*logits == expected, row);
             }
+            const auto measured{Evaluate(program, weights, Examples{samples, labels}, {.kernel = &kernel})};
+            BOOST_REQUIRE_MESSAGE(measured, row << ": " << Why(measured));
+            CHECK_NUMBER(*measured, vector, count);
+            CHECK_NUMBER(*measured, vector, rank_sum);
         }
     }
 }

@@ -59,8 +59,13 @@ void CheckHeader(const CBlockHeader& header, const UniValue& fields)
 }
 
 /** What a task's bounds leave of a recipe's choices in a vector, with the fields that the vector replaces. */
-TaskRecord RecordFor(const Task& task, const UniValue& vector)
+TaskRecord RecordFor(Task task, const UniValue& vector)
 {
+    if (vector.exists("program")) {
+        task.dims.clear();
+        for (const UniValue& dim : vector["dims"].getValues()) task.dims.push_back(dim.getInt<uint16_t>());
+        task.programs = {HexBytes(vector["program"])};
+    }
     TaskRecord record{.id = {}, .time = 0, .task = task, .programs = {}};
     auto programs{CheckTask(task)};
     BOOST_REQUIRE_MESSAGE(programs, Why(programs));
@@ -187,9 +192,19 @@ BOOST_AUTO_TEST_CASE(recipes_within_a_task)
     for (const UniValue& vector : Cases(json, "bounds")) {
         const auto recipe{ParseExact<Recipe>(HexBytes(vector["recipe"]), "")};
         BOOST_REQUIRE(recipe);
-        const std::string reason{Reason(CheckRecipe(*recipe, RecordFor(task, vector)))};
-        BOOST_CHECK_MESSAGE(reason == vector["reason"].get_str(), vector["case"].get_str() << ": " << reason);
+        const auto result{CheckRecipe(*recipe, RecordFor(task, vector))};
+        BOOST_CHECK_MESSAGE(Reason(result) == vector["reason"].get_str(), vector["case"].get_str() << ": " << Why(result));
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_refused_batch_names_layer_and_bound)
+{
+    const UniValue json{LoadVectors("recipe.json")};
+    const UniValue& vector{json["bounds"][json["bounds"].size() - 1]};
+    const auto recipe{ParseExact<Recipe>(HexBytes(vector["recipe"]), "")};
+    BOOST_REQUIRE(recipe);
+    const auto result{CheckRecipe(*recipe, RecordFor(TaskOf(json["task"]), vector))};
+    BOOST_CHECK_MESSAGE(Why(result).find("layer 1: 256 positions times a batch of 2^15 above 4194304") != std::string::npos, Why(result));
 }
 
 BOOST_AUTO_TEST_CASE(reveals)

@@ -68,18 +68,19 @@ void CheckRefused(const std::vector<uint16_t>& dims, const std::vector<TestLayer
     BOOST_CHECK_MESSAGE(Why(program).find(detail) != std::string::npos, Why(program) << " instead of " << detail);
 }
 
-std::vector<uint16_t> Numbers(const UniValue& list)
+template <typename Number = uint16_t>
+std::vector<Number> Numbers(const UniValue& list)
 {
-    std::vector<uint16_t> numbers;
-    for (const UniValue& number : list.getValues()) numbers.push_back(number.getInt<uint16_t>());
+    std::vector<Number> numbers;
+    for (const UniValue& number : list.getValues()) numbers.push_back(number.getInt<Number>());
     return numbers;
 }
 
 /** Shapes, matrix and scale of a layer against the vector's. */
 void CheckPlan(const LayerPlan& plan, const UniValue& layer)
 {
-    const auto in{Numbers(layer["in"])};
-    const auto out{Numbers(layer["out"])};
+    const auto in{Numbers<uint32_t>(layer["in"])};
+    const auto out{Numbers<uint32_t>(layer["out"])};
     BOOST_CHECK_EQUAL_COLLECTIONS(plan.in.begin(), plan.in.end(), in.begin(), in.end());
     BOOST_CHECK_EQUAL_COLLECTIONS(plan.out.begin(), plan.out.end(), out.begin(), out.end());
     BOOST_CHECK_EQUAL(plan.fan_in > 0, layer.exists("fan_in"));
@@ -148,6 +149,9 @@ BOOST_AUTO_TEST_CASE(sizes)
     CheckLoads({8, 8, 1}, {{LayerKind::CONV2D, 3, 16}, {LayerKind::AVGPOOL, 8, 0, 3}, FLATTEN, OUTPUT}, 160 + 170, 64 * 160 + 170, 64);
     CheckLoads({8, 8}, {{LayerKind::RNN, 0, 64}, OUTPUT}, 73 * 64 + 650, 8 * 73 * 64 + 650, 8);
     CheckLoads({8, 8}, {{LayerKind::MGRU, 0, 64}, OUTPUT}, 73 * 128 + 650, 8 * 73 * 128 + 650, 8);
+    CheckLoads({8, 5}, {{LayerKind::CONV1D, 3, 16}, FLATTEN, OUTPUT}, 16 * 16 + 129 * 10, 8 * 16 * 16 + 129 * 10, 8);
+    CheckLoads({8, 5}, {{LayerKind::CONV1D, 3, 6}, {LayerKind::RNN, 0, 4}, {LayerKind::MGRU, 0, 3}, OUTPUT},
+               16 * 6 + 11 * 4 + 8 * 6 + 40, 8 * (16 * 6 + 11 * 4 + 8 * 6) + 40, 8);
 }
 
 BOOST_AUTO_TEST_CASE(numbers_of_a_layer)
@@ -176,8 +180,13 @@ BOOST_AUTO_TEST_CASE(shapes)
     CheckRefused({64}, {{LayerKind::CONV2D, 3, 8}, FLATTEN, OUTPUT}, "H,W,C");
     CheckRefused({8, 8}, {{LayerKind::MAXPOOL, 2}, FLATTEN, OUTPUT}, "H,W,C");
     CheckRefused({8, 8, 1}, {{LayerKind::MGRU, 0, 8}, OUTPUT}, "T,D");
-    CheckRefused({8, 8}, {{LayerKind::CONV1D, 3, 8}, FLATTEN, OUTPUT}, "not supported");
-    CheckRefused({8, 8}, {{LayerKind::MGRU, 0, 8}, {LayerKind::MGRU, 0, 8}, OUTPUT}, "only the first");
+    CheckRefused({8, 8, 1}, {{LayerKind::CONV1D, 3, 8}, FLATTEN, OUTPUT}, "T,D");
+    CheckRefused({64}, {{LayerKind::CONV1D, 3, 8}, FLATTEN, OUTPUT}, "T,D");
+    CheckRefused({8, 8}, {{LayerKind::CONV1D, 4, 8}, FLATTEN, OUTPUT}, "even");
+    CheckRefused({8, 8}, {{LayerKind::CONV1D, 3, 8}, {LayerKind::MAXPOOL, 2}, FLATTEN, OUTPUT}, "H,W,C");
+    CheckRefused({8, 8}, {{LayerKind::MGRU, 0, 8}, {LayerKind::CONV1D, 3, 8}, FLATTEN, OUTPUT}, "layer 1: needs an input of T,D");
+    CheckRefused({8, 8}, {{LayerKind::MGRU, 0, 8}, FLATTEN, OUTPUT}, "flat already");
+    CheckRefused({8, 8}, {FLATTEN, {LayerKind::RNN, 0, 8}, OUTPUT}, "T,D");
     CheckRefused({64}, {{LayerKind::DENSE, 0, 8}}, "output layer");
     CheckRefused({64}, {OUTPUT, OUTPUT}, "output layer");
     CheckRefused({64}, {}, "output layer");
@@ -198,19 +207,25 @@ BOOST_AUTO_TEST_CASE(the_task_shape)
 
 BOOST_AUTO_TEST_CASE(bounds_of_exactness)
 {
-    CheckLoads({1039}, {OUTPUT}, 10400, 10400, 1);
-    CheckRefused({1040}, {OUTPUT}, "fan-in 1040");
-    CheckLoads({16, 16, 115}, {{LayerKind::CONV2D, 3, 1}, {LayerKind::MAXPOOL, 16}, FLATTEN, OUTPUT}, 1036 + 20, 256 * 1036 + 20, 256);
-    CheckRefused({16, 16, 116}, {{LayerKind::CONV2D, 3, 1}, {LayerKind::MAXPOOL, 16}, FLATTEN, OUTPUT}, "fan-in");
-    CheckRefused({8, 512}, {{LayerKind::MGRU, 0, 528}, OUTPUT}, "fan-in 1040");
-    CheckLoads({256, 128, 1}, {{LayerKind::CONV2D, 1, 1}, {LayerKind::MAXPOOL, 128}, FLATTEN, OUTPUT}, 2 + 30, 32768 * 2 + 30, 32768);
-    CheckRefused({256, 256, 1}, {{LayerKind::CONV2D, 1, 1}, {LayerKind::MAXPOOL, 16}, FLATTEN, OUTPUT}, "65536 positions");
-    CheckRefused({32769, 1}, {{LayerKind::RNN, 0, 2}, OUTPUT}, "32769 positions");
+    constexpr uint32_t longest{1 << 17};
+    CheckLoads({256, 256, 2}, {FLATTEN, OUTPUT}, 10 * longest + 10, 10 * longest + 10, 1);
+    CheckRefused({43691, 3}, {FLATTEN, OUTPUT}, "fan-in 131073");
+    CheckRefused({1, 1, 14564}, {{LayerKind::CONV2D, 3, 1}, FLATTEN, OUTPUT}, "fan-in 131076");
+    CheckRefused({1, 43691}, {{LayerKind::CONV1D, 3, 1}, FLATTEN, OUTPUT}, "fan-in 131073");
+    CheckRefused({1, 65535}, {{LayerKind::RNN, 0, 65535}, {LayerKind::RNN, 0, 1}, OUTPUT}, "parameters");
+    CheckLoads({2048, 2048, 1}, {{LayerKind::CONV2D, 1, 1}, {LayerKind::MAXPOOL, 128}, FLATTEN, OUTPUT}, 2 + 2570, 4194304 * 2 + 2570, 4194304);
+    CheckRefused({2048, 2049, 1}, {{LayerKind::CONV2D, 1, 1}, FLATTEN, OUTPUT}, "4196352 positions");
+    CheckLoads({1024, 1024, 1}, {{LayerKind::CONV2D, 7, 1}, {LayerKind::MAXPOOL, 128}, FLATTEN, OUTPUT}, 50 + 650, 1048576 * 50 + 650, 1048576);
+    CheckRefused({1024, 1024, 1}, {{LayerKind::CONV2D, 9, 1}, FLATTEN, OUTPUT}, "1048576 positions of fan-in 81");
+    CheckLoads({65535, 1}, {{LayerKind::MGRU, 0, 1023}, OUTPUT}, 1025 * 2046 + 10240, 65535ULL * 1025 * 2046 + 10240, 65535);
+    CheckRefused({65535, 2}, {{LayerKind::MGRU, 0, 1023}, OUTPUT}, "65535 positions of fan-in 1025");
     // A layer without weights has no gradient.
     CheckLoads({256, 256, 1}, {{LayerKind::MAXPOOL, 16}, FLATTEN, OUTPUT}, 2570, 2570, 1);
     // 31^2 * 8730 is just above 2^23.
     CheckRefused({1, 1, 1}, {{LayerKind::CONV2D, 31, 8730}, FLATTEN, OUTPUT}, "input error");
-    CheckRefused({1, 1, 1}, {{LayerKind::CONV2D, 31, 8729}, FLATTEN, OUTPUT}, "fan-in 8729");
+    CheckLoads({1, 1, 1}, {{LayerKind::CONV2D, 31, 8729}, FLATTEN, OUTPUT}, 962 * 8729 + 87300, 962 * 8729 + 87300, 1);
+    CheckRefused({1, 1}, {{LayerKind::CONV1D, 255, 32897}, FLATTEN, OUTPUT}, "input error");
+    CheckLoads({1, 1}, {{LayerKind::CONV1D, 255, 32896}, FLATTEN, OUTPUT}, 256 * 32896 + 328970, 256 * 32896 + 328970, 1);
 }
 
 BOOST_AUTO_TEST_CASE(bounds_of_size)
