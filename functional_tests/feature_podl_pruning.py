@@ -89,8 +89,10 @@ class PodlPruningTest(PodlTestFramework):
         assert_equal(header, header | {"height": self.podl_height, "nTx": 2})
         assert_equal(len(self.node.getblockheader(self.first, False)), 2 * 112)
         assert_raises_rpc_error(-5, "podl-data-missing", self.node.getpodldata, "body", self.first)
+        # A final's model may come after its block is connected.
+        self.wait_until(lambda: self.node.getpodlinfo()["waiting"] == [])
         info = self.node.getpodlinfo()
-        assert_equal((info["alarms"], info["waiting"]), ([], []))
+        assert_equal(info["alarms"], [])
         assert_equal(info["digest"], self.requester.log.last_id.hex())
         entries = self.node.getpodlschedule(0, 3, 0)["entries"]
         assert_equal([e["type"] for e in entries], ["task", "release", "final"])
