@@ -90,6 +90,7 @@ class RpcPodlTest(BadInputTest):
             "alarms": [],
             "accuracywork": "0",
             "heights": {"evaluated": 0},
+            "evaluator": "sidecar",
             "evaluators": [],
         }
         assert_equal({key: info[key] for key in expected}, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from test_framework.authproxy import JSONRPCException
@@ -20,6 +21,7 @@ from podl_tools.dataset import parse_examples, split
 from podl_tools.disclosure import Disclosure
 from podl_tools.drafting import ModelRoots, commit, draft_final, draft_opening, draft_release, sign_next
 from podl_tools.entry import Entry
+from podl_tools.examples import Examples
 from podl_tools.keys import SigningKey
 from podl_tools.measuring import measure
 from podl_tools.ml.backend import Backend
@@ -68,12 +70,12 @@ class Requester:
         first_height: int,
         programs: tuple[Program, ...] = PROGRAMS,
         n_shards: int = N_SHARDS,
+        examples: Callable[[int], Examples] = make_examples,
         **options: int,
     ) -> None:
         self.key = SigningKey(named_bytes("requester"))
-        parts = split(
-            make_examples(TRAINING_SIZE + n_shards * SHARD_SIZE), [TRAINING_SIZE] + [SHARD_SIZE] * n_shards
-        )
+        sizes = [TRAINING_SIZE] + [SHARD_SIZE] * n_shards
+        parts = split(examples(sum(sizes)), sizes)
         times = {"min_commit": 0, "min_reveal": 0, "max_phase": 60}
         self.sealed = seal_task(
             parts[0],

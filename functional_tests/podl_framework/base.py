@@ -48,8 +48,12 @@ class PodlTestFramework(BitcoinTestFramework):
         self.task_file.write_text(self.requester.task_entry.serialize().hex() + "\n", encoding="ascii")
 
     def podl_args(self) -> list[str]:
-        """Options that make a node follow the requester's chain."""
-        return [f"-podlheight={self.podl_height}", f"-podltask={self.task_file}"]
+        """Options that make a node follow the requester's chain, and judge by what the test submits alone."""
+        return [
+            f"-podlheight={self.podl_height}",
+            f"-podltask={self.task_file}",
+            "-podlevaluator=sidecar",
+        ]
 
     def setup_nodes(self):
         extra = self.extra_args or [[] for _ in range(self.num_nodes)]

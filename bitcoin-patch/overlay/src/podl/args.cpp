@@ -6,9 +6,11 @@
 
 #include <chainparams.h>
 #include <common/args.h>
+#include <common/system.h>
 #include <node/interface_ui.h>
 #include <podl/chain_args.h>
 #include <podl/entry.h>
+#include <podl/evaluator.h>
 #include <podl/manager.h>
 #include <podl/params.h>
 #include <tinyformat.h>
@@ -19,6 +21,7 @@
 #include <util/string.h>
 #include <util/translation.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -27,6 +30,10 @@ namespace podl {
 namespace {
 
 using Options = std::optional<ManagerOptions>;
+
+constexpr auto DEFAULT_EVALUATOR{"auto"};
+//! Threads of the node's evaluator unless more are asked for: the rest is validation's.
+constexpr int MAX_DEFAULT_THREADS{4};
 
 /** The first task entry, from a file with its hex. */
 util::Expected<Bytes, std::string> ReadTask(const fs::path& path)
@@ -37,6 +44,23 @@ util::Expected<Bytes, std::string> ReadTask(const fs::path& path)
     auto bytes{TryParseHex<unsigned char>(util::TrimString(text))};
     if (!bytes || bytes->empty()) return util::Unexpected{strprintf("The -podltask file %s does not hold an entry in hex.", fs::PathToString(path))};
     return std::move(*bytes);
+}
+
+util::Expected<EvaluatorMode, std::string> ReadEvaluator(const ArgsManager& args)
+{
+    const auto name{args.GetArg("-podlevaluator", DEFAULT_EVALUATOR)};
+    const auto mode{ModeFromName(name)};
+    if (!mode) return util::Unexpected{strprintf("-podlevaluator must be auto, sidecar, internal or both, not \"%s\".", name)};
+    return *mode;
+}
+
+int DefaultThreads() { return std::clamp(GetNumCores(), 1, MAX_DEFAULT_THREADS); }
+
+util::Expected<size_t, std::string> ReadEvaluatorThreads(const ArgsManager& args)
+{
+    const int64_t threads{args.GetIntArg("-podlevaluatorthreads", DefaultThreads())};
+    if (threads < 1 || threads > MAX_EVALUATOR_THREADS) return util::Unexpected{strprintf("-podlevaluatorthreads must be 1 to %d.", MAX_EVALUATOR_THREADS)};
+    return threads;
 }
 
 /** What the arguments ask for: nullopt without PoDL; or the problem in one line. */
@@ -51,6 +75,10 @@ util::Expected<Options, std::string> ReadOptions(const ArgsManager& args)
         return util::Unexpected{strprintf("The data directory belongs to a PoDL chain (%s exists): start with its -podlheight and -podltask.", fs::PathToString(dir))};
     }
     if (Params().GetChainType() != ChainType::REGTEST) return util::Unexpected{std::string{"-podlheight and -podltask are for regtest only."}};
+    const auto evaluator{ReadEvaluator(args)};
+    if (!evaluator) return util::Unexpected{evaluator.error()};
+    const auto threads{ReadEvaluatorThreads(args)};
+    if (!threads) return util::Unexpected{threads.error()};
     auto task{ReadTask(AbsPathForConfigVal(args, args.GetPathArg("-podltask")))};
     if (!task) return util::Unexpected{task.error()};
     return Options{ManagerOptions{
@@ -59,6 +87,8 @@ util::Expected<Options, std::string> ReadOptions(const ArgsManager& args)
         .task = std::move(*task),
         .resync = args.GetBoolArg("-podlresync", false),
         .consensus = &Params().GetConsensus(),
+        .evaluator = *evaluator,
+        .evaluator_threads = *threads,
     }};
 }
 
@@ -66,6 +96,10 @@ util::Expected<Options, std::string> ReadOptions(const ArgsManager& args)
 
 void AddArgs(ArgsManager& argsman)
 {
+    argsman.AddArg("-podlevaluator=<who>", strprintf("Whose verdicts this node judges blocks by: \"internal\" (its own evaluator's), \"sidecar\" (those submitted over RPC), "
+                                                     "\"both\" (its own and one over RPC, which must agree), \"auto\" (the first one; the node itself measures what no evaluator over RPC takes care of). "
+                                                     "Only on a PoDL chain (regtest-only, default: %s)", DEFAULT_EVALUATOR), ArgsManager::ALLOW_ANY, OptionsCategory::OPTIONS);
+    argsman.AddArg("-podlevaluatorthreads=<n>", strprintf("Threads of the node's own evaluator (1 to %d, default: number of cores, at most %d)", MAX_EVALUATOR_THREADS, MAX_DEFAULT_THREADS), ArgsManager::ALLOW_ANY, OptionsCategory::OPTIONS);
     argsman.AddArg("-podlresync", "Throw the PoDL store (schedule, verdicts, data) away and fetch it again from peers (regtest-only)", ArgsManager::ALLOW_ANY, OptionsCategory::OPTIONS);
 }
 

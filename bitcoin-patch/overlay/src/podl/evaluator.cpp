@@ -13,6 +13,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -216,6 +217,8 @@ Result<void> Run(const Program& program, std::span<const unsigned char> weights,
 }
 
 } // namespace
+
+std::string InternalDevice() { return strprintf("C++ on CPU (%s)", Kernels().back().name); }
 
 void AddScore(std::span<const int32_t> logits, uint8_t label, Measured& score)
 {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 /** The node's own evaluator: the forward pass of arithmetic.md 1.4 in integers, and the score of protocol section 6. */
@@ -24,6 +25,9 @@ namespace podl {
 inline constexpr uint64_t MAX_EVALUATION_BYTES{256 << 20};
 
 inline constexpr int MAX_EVALUATOR_THREADS{64};
+
+/** What the node's own verdicts name as their device, for example "C++ on CPU (avx2)". */
+std::string InternalDevice();
 
 /** How an evaluation runs; no setting changes its result. */
 struct EvaluatorOptions {

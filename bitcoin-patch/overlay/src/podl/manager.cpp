@@ -8,6 +8,7 @@
 #include <podl/chain_link.h>
 #include <podl/codec.h>
 #include <podl/core_chain.h>
+#include <podl/evaluator_thread.h>
 #include <podl/params.h>
 #include <podl/state.h>
 #include <primitives/block.h>
@@ -43,7 +44,8 @@ util::Expected<uint256, std::string> ChainIdOf(const ManagerOptions& options)
 } // namespace
 
 Manager::Manager(Options options, std::unique_ptr<State> state, const uint256& chain_id)
-    : m_options{std::move(options)}, m_state{std::move(state)}, m_chain_id{chain_id}
+    : m_options{std::move(options)}, m_state{std::move(state)}, m_chain_id{chain_id},
+      m_evaluator{m_options.evaluator == EvaluatorMode::SIDECAR ? nullptr : std::make_unique<EvaluatorThread>(*this, m_options.evaluator, m_options.evaluator_threads)}
 {
 }
 
@@ -84,15 +86,19 @@ std::optional<std::string> Manager::Connect(std::shared_ptr<ChainLink> chain)
 
 void Manager::Start()
 {
-    LOCK(m_mutex);
-    if (m_running || m_interrupted) return;
-    m_running = true;
-    ++m_requested;
-    m_worker = std::thread{&util::TraceThread, "podl", [this] { Run(); }};
+    {
+        LOCK(m_mutex);
+        if (m_running || m_interrupted) return;
+        m_running = true;
+        ++m_requested;
+        m_worker = std::thread{&util::TraceThread, "podl", [this] { Run(); }};
+    }
+    if (m_evaluator) m_evaluator->Start();
 }
 
 void Manager::Interrupt()
 {
+    if (m_evaluator) m_evaluator->Interrupt();
     LOCK(m_mutex);
     m_interrupted = true;
     m_wake_cv.notify_all();
@@ -102,6 +108,7 @@ void Manager::Interrupt()
 void Manager::Stop()
 {
     Interrupt();
+    if (m_evaluator) m_evaluator->Stop();
     if (m_worker.joinable()) m_worker.join();
     // Callbacks that are under way keep the chain alive.
     LOCK(m_mutex);
@@ -337,6 +344,20 @@ CommitmentsView Manager::Commitments() const
     const auto first_tip{FirstTip()};
     LOCK(m_mutex);
     return m_state->Commitments(first_tip);
+}
+
+std::vector<JobView> Manager::OwnJobs() const
+{
+    LOCK(m_mutex);
+    return m_state->Jobs(VerdictSource::INTERNAL);
+}
+
+void Manager::NoteSidecar() { m_sidecar_time = SteadyClock::now(); }
+
+bool Manager::HasSidecar() const
+{
+    // Without a subtraction from the earliest time, which would overflow.
+    return m_sidecar_time.load() > SteadyClock::now() - SIDECAR_ATTACHED;
 }
 
 CandidatesView Manager::Candidates() const

@@ -13,7 +13,9 @@
 #include <threadsafety.h>
 #include <uint256.h>
 #include <util/expected.h>
+#include <util/time.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +31,7 @@ class ChainstateManager;
 namespace podl {
 
 class ChainLink;
+class EvaluatorThread;
 class State;
 struct Entry;
 struct Event;
@@ -81,6 +84,8 @@ public:
     /** A whole object (P2P). */
     Submission AddObject(ObjectKind kind, const uint256& hash, std::span<const unsigned char> bytes) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     Submission SubmitVerdict(const VerdictKey& key, const Verdict& verdict) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    /** The node's own. */
+    Submission SubmitOwnVerdict(const VerdictKey& key, const Verdict& verdict) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     /** Report on a final's block; one per auditor, the latest stands. */
     Submission SubmitAudit(const uint256& block, const Audit& audit) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
 
@@ -112,6 +117,15 @@ public:
     /** Ids to announce to a new peer: commitments of the open height, reveals of the open round. */
     std::vector<uint256> CommitmentHashes() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     std::vector<uint256> RevealIds() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+
+    // The node's own evaluator.
+
+    /** What it should measure, most urgent first. */
+    std::vector<JobView> OwnJobs() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    /** An evaluator over RPC has shown itself. */
+    void NoteSidecar();
+    /** Whether one has lately. */
+    bool HasSidecar() const;
 
     // Views for RPC.
 
@@ -158,6 +172,8 @@ private:
     bool m_running GUARDED_BY(m_mutex){false};
     bool m_interrupted GUARDED_BY(m_mutex){false};
     std::thread m_worker;
+    std::atomic<SteadyClock::time_point> m_sidecar_time{SteadyClock::time_point::min()}; //!< when an evaluator over RPC was last seen
+    const std::unique_ptr<EvaluatorThread> m_evaluator; //!< null without one
 
     Manager(Options options, std::unique_ptr<State> state, const uint256& chain_id);
 

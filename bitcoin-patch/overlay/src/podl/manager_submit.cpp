@@ -76,6 +76,15 @@ Submission Manager::SubmitReveal(std::span<const unsigned char> bytes, uint256* 
 
 Submission Manager::SubmitVerdict(const VerdictKey& key, const Verdict& verdict)
 {
+    NoteSidecar();
+    if (SourceOf(verdict) == VerdictSource::INTERNAL) {
+        return Refusal({FailureClass::DATA, "podl-verdict-range", strprintf("%s is the name of the node's own evaluator", INTERNAL_EVALUATOR)});
+    }
+    return SubmitOwnVerdict(key, verdict);
+}
+
+Submission Manager::SubmitOwnVerdict(const VerdictKey& key, const Verdict& verdict)
+{
     Events events;
     const auto result{WITH_LOCK(m_mutex, return m_state->AddVerdict(key, verdict, GetTime(), events))};
     Notify(events);

@@ -8,6 +8,8 @@
 #include <podl/views.h>
 #include <util/fs.h>
 
+#include <cstddef>
+
 namespace Consensus {
 struct Params;
 } // namespace Consensus
@@ -21,6 +23,8 @@ struct ManagerOptions {
     Bytes task{};                                //!< the chain's first task entry
     bool resync{false};                          //!< -podlresync: start with an empty store
     const Consensus::Params* consensus{nullptr}; //!< must outlive the manager
+    EvaluatorMode evaluator{EvaluatorMode::SIDECAR}; //!< -podlevaluator
+    size_t evaluator_threads{1};                 //!< -podlevaluatorthreads
     bool memory_only{false};                     //!< keep the database in memory (unit tests)
 };
 

@@ -101,6 +101,7 @@ public:
     /** Block that commitments must build on, if it is known yet. */
     std::optional<uint256> OpenPrev(const std::optional<uint256>& first_tip) const;
     Submission AddReveal(Reveal reveal, int64_t now, Events& events);
+    /** One over RPC, or the node's own, which bears its name. */
     Submission AddVerdict(const VerdictKey& key, const Verdict& verdict, int64_t now, Events& events);
     Submission AddAudit(const uint256& block, const Audit& audit);
 
@@ -138,6 +139,8 @@ public:
     ScheduleView Entries(size_t from, size_t count) const;
     CommitmentsView Commitments(const std::optional<uint256>& first_tip) const;
     CandidatesView CandidatesNow() const;
+    /** Evaluations that can be done now and whose verdict by this source would help, in the order in which they should be done. */
+    std::vector<JobView> Jobs(VerdictSource source) const;
     TemplateView Template(const uint256& prev_block, const std::optional<uint256>& first_tip) const;
     std::vector<Want> Wanted(int64_t now) const;
     PeerLimits Limits() const;
@@ -177,6 +180,7 @@ private:
 
     const int m_podl_height;
     const Consensus::Params* const m_consensus;
+    const EvaluatorMode m_evaluator;
     const std::unique_ptr<Store> m_store;
     ObjectFiles m_files;
     Assembly m_parts;
@@ -184,7 +188,7 @@ private:
     CommitmentPool m_pool;
     uint32_t m_next_commitment{0}; //!< key of the next one in the store
     CandidateTable m_table;
-    Verdicts m_verdicts;
+    Verdicts m_verdicts{m_evaluator};
     std::vector<FinalRecord> m_finals;            //!< by height, from the first one on
     std::multimap<uint256, size_t> m_final_index; //!< block hash, release id, weights and model root, test root to final
     size_t m_first_open{0};                       //!< lowest final that is not connected

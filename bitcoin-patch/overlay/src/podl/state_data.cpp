@@ -246,7 +246,7 @@ void State::FinalNeeds(const FinalRecord& final, std::vector<Need>& needs) const
 {
     const int height(final.height);
     if (!final.in_chain) AddNeed({ObjectKind::BODY, final.hash}, height, needs);
-    if (m_verdicts.Find(final.key)) return;
+    if (m_verdicts.Settled(final.key)) return;
     const size_t before{needs.size()};
     AddNeed({ObjectKind::WEIGHTS, final.key.weights_root}, height, needs);
     AddNeed({ObjectKind::SHARD, final.key.test_root}, height, needs);

@@ -4,6 +4,7 @@
 
 #include <podl/state.h>
 
+#include <podl/evaluator.h>
 #include <tinyformat.h>
 #include <util/check.h>
 
@@ -20,7 +21,7 @@ std::string Corrupt(size_t index, const Reject& reject)
 } // namespace
 
 State::State(const ManagerOptions& options, std::unique_ptr<Store> store)
-    : m_podl_height{options.podl_height}, m_consensus{options.consensus}, m_store{std::move(store)}, m_files{options.dir / "data"}
+    : m_podl_height{options.podl_height}, m_consensus{options.consensus}, m_evaluator{options.evaluator}, m_store{std::move(store)}, m_files{options.dir / "data"}
 {
 }
 
@@ -43,7 +44,8 @@ util::Expected<std::unique_ptr<State>, std::string> State::Load(const ManagerOpt
 
 std::optional<std::string> State::Replay(StoredState stored, const Bytes& task, int64_t now)
 {
-    m_verdicts = Verdicts{std::move(stored.verdicts), std::move(stored.conflicts)};
+    m_verdicts = Verdicts{m_evaluator, std::move(stored.verdicts), std::move(stored.confirmations), std::move(stored.conflicts)};
+    if (m_evaluator != EvaluatorMode::SIDECAR) m_verdicts.Introduce(INTERNAL_EVALUATOR, InternalDevice());
     m_faults = std::move(stored.faults);
     m_alarms = std::move(stored.alarms);
     m_alarms_written = m_alarms.size();

@@ -136,11 +136,15 @@ Submission State::AddVerdict(const VerdictKey& key, const Verdict& verdict, int6
         Refresh(now, events);
         return Refusal({FailureClass::EVIDENCE, "podl-verdict-conflict", "before: " + Describe(m_verdicts.Find(key)->verdict)});
     }
-    case Verdicts::Relation::FIRST:
+    case Verdicts::Relation::CONFIRMS:
+        if (!m_store->WriteConfirmation(key, stored)) return StoreFailure();
+        m_verdicts.AddConfirmation(key, stored);
         break;
-    }
-    if (!m_store->WriteVerdict(key, stored)) return StoreFailure();
-    m_verdicts.Add(key, stored);
+    case Verdicts::Relation::FIRST:
+        if (!m_store->WriteVerdict(key, stored)) return StoreFailure();
+        m_verdicts.Add(key, stored);
+        break;
+    } // no default case, so the compiler can warn about missing cases
     events.push_back({.type = Event::Type::VERDICT, .verdict = key});
     UpdateVoid(key.weights_root, now);
     Refresh(now, events);

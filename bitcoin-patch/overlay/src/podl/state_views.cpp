@@ -78,6 +78,7 @@ InfoView State::Info(const std::optional<uint256>& first_tip) const
         .candidates = m_table.Size(),
         .frozen = IsFrozen(),
         .alarms = m_alarms,
+        .evaluator = m_evaluator,
         .evaluators = m_verdicts.Evaluators(),
     };
     if (const auto round{m_schedule.RoundFor(height)}) {
@@ -114,17 +115,30 @@ CommitmentsView State::Commitments(const std::optional<uint256>& first_tip) cons
     return view;
 }
 
-CandidatesView State::CandidatesNow() const
+std::vector<JobView> State::Jobs(VerdictSource source) const
 {
-    CandidatesView view{.height = static_cast<int>(m_schedule.NextHeight())};
+    std::vector<JobView> jobs;
     const size_t end{std::min(m_finals.size(), m_first_open + LOOKAHEAD)};
     for (size_t i{m_first_open}; i < end && (!m_void || i < *m_void); ++i) {
         const auto& record{m_finals[i]};
         const bool ready{m_files.Has({ObjectKind::WEIGHTS, record.key.weights_root}) && m_files.Has({ObjectKind::SHARD, record.key.test_root})};
-        if (record.connected || m_verdicts.Find(record.key) || !ready) continue;
+        if (record.connected || !m_verdicts.Wants(record.key, source) || !ready) continue;
         const auto& final{*m_schedule.FinalFor(record.height)->AsFinal()};
-        view.jobs.push_back(JobOf(/*is_final=*/true, *m_schedule.RoundFor(record.height), final.disclosure, record.claim));
+        jobs.push_back(JobOf(/*is_final=*/true, *m_schedule.RoundFor(record.height), final.disclosure, record.claim));
     }
+    const auto round{m_schedule.RoundFor(m_schedule.NextHeight())};
+    if (!round) return jobs;
+    for (const auto* candidate : m_table.Order()) {
+        if (candidate->state != CandidateState::WAITING_VERDICT) continue;
+        if (!m_verdicts.Wants(KeyOf(candidate->disclosure, *round), source)) continue;
+        jobs.push_back(JobOf(/*is_final=*/false, *round, candidate->disclosure, candidate->reveals.front().claim.claim));
+    }
+    return jobs;
+}
+
+CandidatesView State::CandidatesNow() const
+{
+    CandidatesView view{.height = static_cast<int>(m_schedule.NextHeight()), .jobs = Jobs(VerdictSource::RPC)};
     const auto round{m_schedule.RoundFor(m_schedule.NextHeight())};
     if (!round) return view;
     view.attempt = round->release.attempt;
@@ -133,11 +147,6 @@ CandidatesView State::CandidatesNow() const
     view.n = round->release.n;
     view.shard = m_files.Has({ObjectKind::SHARD, view.test_root});
     for (const auto& [_, candidate] : m_table.ByPosition()) view.candidates.push_back(ViewOf(candidate));
-    for (const auto* candidate : m_table.Order()) {
-        if (candidate->state != CandidateState::WAITING_VERDICT) continue;
-        if (m_verdicts.Find(KeyOf(candidate->disclosure, *round))) continue; // in conflict: measuring again helps nobody
-        view.jobs.push_back(JobOf(/*is_final=*/false, *round, candidate->disclosure, candidate->reveals.front().claim.claim));
-    }
     return view;
 }
 

@@ -21,6 +21,7 @@ namespace {
 //! First byte of every key.
 constexpr uint8_t ENTRIES{'e'};
 constexpr uint8_t VERDICTS{'v'};
+constexpr uint8_t CONFIRMATIONS{'o'};
 constexpr uint8_t CONFLICTS{'k'};
 constexpr uint8_t FAULTS{'f'};
 constexpr uint8_t ALARMS{'a'};
@@ -179,6 +180,10 @@ std::vector<std::pair<uint8_t, Handler>> Loaders(StoredState& state)
              state.verdicts.emplace(key.key, std::move(value.stored));
              return true;
          })},
+        {CONFIRMATIONS, Typed<VerdictRecordKey, VerdictRecord>([&](const auto& key, auto&& value) {
+             state.confirmations.emplace(key.key, std::move(value.stored));
+             return true;
+         })},
         {CONFLICTS, Typed<VerdictRecordKey, Rest>([&](const auto& key, auto&& value) {
              state.conflicts.insert(key.key);
              return value.bytes.empty();
@@ -274,6 +279,7 @@ bool Store::Clear(uint8_t table)
 
 bool Store::WriteEntry(uint32_t index, const Bytes& bytes) { return WriteRecord(IndexKey{ENTRIES, index}, Rest{bytes}, /*sync=*/true); }
 bool Store::WriteVerdict(const VerdictKey& key, const StoredVerdict& verdict) { return WriteRecord(VerdictRecordKey{VERDICTS, key}, VerdictRecord{verdict}, /*sync=*/true); }
+bool Store::WriteConfirmation(const VerdictKey& key, const StoredVerdict& verdict) { return WriteRecord(VerdictRecordKey{CONFIRMATIONS, key}, VerdictRecord{verdict}, /*sync=*/true); }
 bool Store::WriteConflict(const VerdictKey& key) { return WriteRecord(VerdictRecordKey{CONFLICTS, key}, Rest{}, /*sync=*/true); }
 bool Store::WriteFault(const uint256& id, const std::string& reason) { return WriteRecord(IdKey{FAULTS, id}, TextRecord{reason}, /*sync=*/true); }
 bool Store::WriteAlarm(uint32_t index, const AlarmView& alarm) { return WriteRecord(IndexKey{ALARMS, index}, AlarmRecord{alarm}, /*sync=*/true); }

@@ -42,6 +42,7 @@ struct Freeze {
 struct StoredState {
     std::vector<Bytes> entries{};
     std::map<VerdictKey, StoredVerdict> verdicts{};
+    std::map<VerdictKey, StoredVerdict> confirmations{}; //!< the same from the other source
     std::set<VerdictKey> conflicts{};         //!< keys that got a second, different verdict
     std::map<uint256, std::string> faults{};  //!< block hash or release id to the reason it is proven bad
     std::vector<AlarmView> alarms{};
@@ -69,6 +70,7 @@ public:
 
     [[nodiscard]] bool WriteEntry(uint32_t index, const Bytes& bytes);
     [[nodiscard]] bool WriteVerdict(const VerdictKey& key, const StoredVerdict& verdict);
+    [[nodiscard]] bool WriteConfirmation(const VerdictKey& key, const StoredVerdict& verdict);
     [[nodiscard]] bool WriteConflict(const VerdictKey& key);
     [[nodiscard]] bool WriteFault(const uint256& id, const std::string& reason);
     [[nodiscard]] bool WriteAlarm(uint32_t index, const AlarmView& alarm);

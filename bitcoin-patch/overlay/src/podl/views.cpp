@@ -11,6 +11,17 @@ namespace {
 
 //! In the order of ObjectKind.
 constexpr std::array KIND_NAMES{"body", "weights", "model", "shard"};
+//! In the order of EvaluatorMode.
+constexpr std::array MODE_NAMES{"auto", "sidecar", "internal", "both"};
+
+template <typename T>
+std::optional<T> FromName(const auto& names, const std::string& name)
+{
+    for (size_t i{0}; i < names.size(); ++i) {
+        if (name == names[i]) return static_cast<T>(i);
+    }
+    return std::nullopt;
+}
 
 } // namespace
 
@@ -21,10 +32,17 @@ std::string KindName(ObjectKind kind)
 
 std::optional<ObjectKind> KindFromName(const std::string& name)
 {
-    for (size_t i{0}; i < KIND_NAMES.size(); ++i) {
-        if (name == KIND_NAMES[i]) return static_cast<ObjectKind>(i);
-    }
-    return std::nullopt;
+    return FromName<ObjectKind>(KIND_NAMES, name);
+}
+
+std::string ModeName(EvaluatorMode mode)
+{
+    return MODE_NAMES.at(static_cast<size_t>(mode));
+}
+
+std::optional<EvaluatorMode> ModeFromName(const std::string& name)
+{
+    return FromName<EvaluatorMode>(MODE_NAMES, name);
 }
 
 } // namespace podl

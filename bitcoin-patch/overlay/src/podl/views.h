@@ -86,6 +86,23 @@ struct VerdictKey {
     }
 };
 
+/** Whose verdicts this node builds on (-podlevaluator). */
+enum class EvaluatorMode : uint8_t {
+    AUTO,     //!< the first one, whoever it is from; the node itself measures what no evaluator over RPC takes care of
+    SIDECAR,  //!< one over RPC; the node measures nothing
+    INTERNAL, //!< the node's own
+    BOTH,     //!< two that agree: the node's own, and one over RPC
+};
+
+/** "auto", "sidecar", "internal", "both" */
+std::string ModeName(EvaluatorMode mode);
+std::optional<EvaluatorMode> ModeFromName(const std::string& name);
+
+enum class VerdictSource : uint8_t { RPC, INTERNAL };
+
+//! Evaluator of the node's own verdicts; nobody else may use the name.
+inline const std::string INTERNAL_EVALUATOR{"internal"};
+
 struct Verdict {
     uint32_t count{0};
     uint64_t rank_sum{0};
@@ -211,6 +228,7 @@ struct InfoView {
     std::vector<AlarmView> alarms{};
     uint64_t accuracy_work{0};
     size_t evaluated{0};
+    EvaluatorMode evaluator{EvaluatorMode::SIDECAR};
     std::vector<EvaluatorView> evaluators{};
     std::vector<WaitingView> waiting{};
 };

@@ -87,6 +87,7 @@ UniValue InfoToJSON(const podl::InfoView& info)
     UniValue heights{UniValue::VOBJ};
     heights.pushKV("evaluated", info.evaluated);
     object.pushKV("heights", std::move(heights));
+    object.pushKV("evaluator", podl::ModeName(info.evaluator));
     object.pushKV("evaluators", ToArray(info.evaluators, EvaluatorToJSON));
     object.pushKV("waiting", ToArray(info.waiting, WaitingToJSON));
     return object;
@@ -125,14 +126,15 @@ std::vector<RPCResult> InfoDoc()
         {
             {RPCResult::Type::NUM, "evaluated", "Finals whose claim this node's verdict confirms"},
         }},
-        {RPCResult::Type::ARR, "evaluators", "Evaluators that submitted verdicts",
+        {RPCResult::Type::STR, "evaluator", "Whose verdicts this node judges by (-podlevaluator): \"auto\", \"sidecar\", \"internal\" or \"both\""},
+        {RPCResult::Type::ARR, "evaluators", "Evaluators that submitted verdicts, and the node's own, \"internal\", where it is on",
         {
             {RPCResult::Type::OBJ, "", "",
             {
                 {RPCResult::Type::STR, "name", "Its name"},
                 {RPCResult::Type::STR, "device", "What it measured on last"},
                 {RPCResult::Type::NUM, "verdicts", "Number of its verdicts"},
-                {RPCResult::Type::NUM_TIME, "last", "Time of the last one, expressed in " + UNIX_EPOCH_TIME},
+                {RPCResult::Type::NUM_TIME, "last", "Time of the last one, expressed in " + UNIX_EPOCH_TIME + "; 0 before the first"},
             }},
         }},
         {RPCResult::Type::ARR, "waiting", "What this node needs to get on",

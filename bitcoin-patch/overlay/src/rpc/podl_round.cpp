@@ -250,7 +250,9 @@ RPCMethod listpodlcandidates()
         },
         [](const RPCMethod& self, const JSONRPCRequest& request) -> UniValue
         {
-            return CandidatesToJSON(EnsurePodl(request.context).Candidates());
+            podl::Manager& manager{EnsurePodl(request.context)};
+            manager.NoteSidecar();
+            return CandidatesToJSON(manager.Candidates());
         },
     };
 }

@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(stop_rule_and_ranking)
 BOOST_AUTO_TEST_CASE(first_verdict_stands)
 {
     const VerdictKey key{1, m_rng.rand256(), m_rng.rand256(), m_rng.rand256()};
-    Verdicts verdicts;
+    Verdicts verdicts{EvaluatorMode::SIDECAR};
     BOOST_CHECK(verdicts.Compare(key, {}) == Verdicts::Relation::FIRST);
     verdicts.Add(key, {{40, 24, "gpu", "one"}, 7});
     BOOST_CHECK(verdicts.Compare(key, {40, 24, "cpu", "two"}) == Verdicts::Relation::SAME);
@@ -184,6 +184,35 @@ BOOST_AUTO_TEST_CASE(first_verdict_stands)
     BOOST_CHECK(verdicts.Evaluators()[1].device == "cpu" && verdicts.Evaluators()[1].last == 9);
     verdicts.AddConflict(key);
     BOOST_CHECK(!verdicts.Trusted(key) && verdicts.Find(key));
+}
+
+BOOST_AUTO_TEST_CASE(whose_verdicts_are_built_on)
+{
+    using enum EvaluatorMode;
+    const VerdictKey key{1, m_rng.rand256(), m_rng.rand256(), m_rng.rand256()};
+    const StoredVerdict rpc{{40, 24, "gpu", "one"}, 7}, own{{40, 24, "cpu", INTERNAL_EVALUATOR}, 8};
+    const auto trusts{[&](EvaluatorMode mode, const StoredVerdict& verdict) { return Verdicts{mode, {{key, verdict}}}.Trusted(key).has_value(); }};
+    BOOST_CHECK(trusts(AUTO, rpc) && trusts(AUTO, own));
+    BOOST_CHECK(trusts(SIDECAR, rpc) && !trusts(SIDECAR, own));
+    BOOST_CHECK(!trusts(INTERNAL, rpc) && trusts(INTERNAL, own));
+    BOOST_CHECK(!trusts(BOTH, rpc) && !trusts(BOTH, own));
+    for (const auto mode : {AUTO, SIDECAR, INTERNAL, BOTH}) {
+        for (const auto& [first, second] : {std::pair{rpc, own}, std::pair{own, rpc}}) {
+            Verdicts verdicts{mode};
+            BOOST_CHECK(verdicts.Wants(key, VerdictSource::RPC) && verdicts.Wants(key, VerdictSource::INTERNAL));
+            verdicts.Add(key, first);
+            BOOST_CHECK_EQUAL(verdicts.Wants(key, SourceOf(second.verdict)), !verdicts.Trusted(key));
+            BOOST_CHECK(!verdicts.Wants(key, SourceOf(first.verdict)));
+            BOOST_CHECK(verdicts.Compare(key, first.verdict) == Verdicts::Relation::SAME);
+            BOOST_CHECK(verdicts.Compare(key, second.verdict) == Verdicts::Relation::CONFIRMS);
+            verdicts.AddConfirmation(key, second);
+            BOOST_CHECK(verdicts.Compare(key, second.verdict) == Verdicts::Relation::SAME);
+            BOOST_CHECK(verdicts.Trusted(key) == (Measured{40, 24}));
+            BOOST_CHECK_EQUAL(verdicts.Evaluators().size(), 2U);
+            verdicts.AddConflict(key);
+            BOOST_CHECK(!verdicts.Trusted(key) && verdicts.Settled(key));
+        }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(pieces_in_bounded_memory)

@@ -64,6 +64,7 @@ BOOST_AUTO_TEST_CASE(everything_survives_a_restart)
         // More than 256, so that the order of the keys matters in two bytes.
         for (uint32_t i{0}; i < 300; ++i) BOOST_REQUIRE(store->WriteEntry(i, Bytes(1 + i % 7, static_cast<unsigned char>(i))));
         BOOST_REQUIRE(store->WriteVerdict(key, {{40, 24, "cpu", "one"}, 77}));
+        BOOST_REQUIRE(store->WriteConfirmation(key, {{40, 24, "C++", "internal"}, 78}));
         BOOST_REQUIRE(store->WriteConflict(conflict));
         BOOST_REQUIRE(store->WriteFault(id, "podl-payout"));
         BOOST_REQUIRE(store->WriteAlarm(0, {"podl-x", "detail", 5, {"aa", "bb"}}));
@@ -79,6 +80,8 @@ BOOST_AUTO_TEST_CASE(everything_survives_a_restart)
     BOOST_REQUIRE_EQUAL(state->verdicts.size(), 1U);
     const auto& verdict{state->verdicts.at(key)};
     BOOST_CHECK(verdict.verdict.count == 40 && verdict.verdict.rank_sum == 24 && verdict.verdict.device == "cpu" && verdict.verdict.evaluator == "one" && verdict.time == 77);
+    BOOST_REQUIRE_EQUAL(state->confirmations.size(), 1U);
+    BOOST_CHECK(state->confirmations.at(key).verdict.evaluator == "internal" && state->confirmations.at(key).time == 78);
     BOOST_CHECK(state->conflicts == std::set{conflict});
     BOOST_CHECK_EQUAL(state->faults.at(id), "podl-payout");
     BOOST_REQUIRE_EQUAL(state->alarms.size(), 1U);

@@ -84,6 +84,7 @@ struct World : BasicTestingSetup {
     std::vector<Entry> m_log; //!< entries made so far, by MakeX, in order
     std::unique_ptr<Manager> m_manager;
     FakeChain* m_chain{nullptr}; //!< owned by the manager once attached
+    EvaluatorMode m_evaluator{EvaluatorMode::SIDECAR}; //!< for the next manager
 
     /**
      * @param last_label  label of the last sample of every shard; 2 and above are malformed
