@@ -29,6 +29,7 @@ class NodeConfig:
     zmq_port: int
     podl_height: int
     task_file: Path
+    evaluator: str
     peers: tuple[int, ...] = ()
     validator_password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
@@ -68,6 +69,7 @@ def config_text(config: NodeConfig) -> str:
         f"zmqpubpodl={config.zmq_address}",
         f"podlheight={config.podl_height}",
         f"podltask={config.task_file}",
+        f"podlevaluator={config.evaluator}",
         "[regtest]",
         f"bind=127.0.0.1:{config.p2p_port}",
         f"rpcbind=127.0.0.1:{config.rpc_port}",

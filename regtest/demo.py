@@ -16,13 +16,14 @@ from regtest import chain, checks
 from regtest.bitcoind import cli_command
 from regtest.errors import DeadlineError
 from regtest.figures import collect
+from regtest.judges import Judges, check_judges
 from regtest.listener import listening
 from regtest.network import Network
-from regtest.plan import MINERS, NODES, PODL_HEIGHT, SHARD_SIZE, SHARDS
+from regtest.plan import EVALUATORS, MINERS, NODES, PODL_HEIGHT, SHARD_SIZE, SHARDS
 from regtest.plot import write_plot
 from regtest.process import stop_processes, uninterrupted
 from regtest.replay import Replayer
-from regtest.report import Result, block_table, figure_table, write_json
+from regtest.report import Result, block_table, figure_table, judge_table, write_json
 from regtest.sidecars import make_task
 from regtest.watching import Watcher
 
@@ -81,6 +82,7 @@ class Demo:
             result = self._play(network, started)
             self._show(result)
             checks.check_replays(result.replays, result.blocks)
+            check_judges(result.judges, len(result.blocks))
             self._screen.line(f"all checks passed, {result.seconds:.0f} s")
             if keep:
                 network.start(network.miners)
@@ -113,14 +115,19 @@ class Demo:
             {miner.name: miner.log.read_text(encoding="utf-8") for miner in network.miners},
             verdicts,
         )
+        judges = [
+            Judges.read(config.name, network.rpc(at, "getpodlinfo"))
+            for at, config in enumerate(network.configs)
+        ]
         seconds = time.monotonic() - started
-        return Result(blocks, replays, figures, view, payment, confirmed, seconds)
+        return Result(blocks, replays, figures, judges, view, payment, confirmed, seconds)
 
     def _start(self, network: Network) -> Payment:
         self._screen.state("the nodes start")
         chain.start_first_node(network)
         chain.start_other_nodes(network)
         self._screen.line(f"{NODES} nodes connected to each other, {PODL_HEIGHT - 1} ordinary blocks")
+        self._screen.line(f"they judge by verdicts of: {', '.join(EVALUATORS)}")
         network.start([network.requester, *network.validators])
         network.add_miners(chain.new_addresses(network, len(MINERS)))
         self._screen.state("a transaction goes round")
@@ -175,6 +182,7 @@ class Demo:
         screen.close()
         screen.table(block_table(result.blocks, result.replays))
         screen.line(f"transaction {result.payment.txid} is confirmed in PoDL block {result.confirmed}")
+        screen.table(judge_table(result.judges))
         screen.table(figure_table(result.figures))
         write_plot(result.blocks, result.replays, self._directory / PLOT)
         write_json(result, self._directory / NUMBERS)
@@ -196,7 +204,7 @@ def _view(network: Network, index: int) -> checks.View:
 
 
 def _verdict_times(listener: Listener, blocks: Sequence[Block]) -> dict[str, list[float]]:
-    """Return the times from reveal to verdict, by node."""
+    """Return the times from reveal to first verdict, by node."""
     found: dict[str, list[float]] = {}
     for at in range(NODES):
         times = [

@@ -58,7 +58,7 @@ def collect(
     logs : mapping
         Log of each miner.
     verdicts : mapping
-        Times from reveal to verdict in seconds, by the name of the node.
+        Times from reveal to first verdict in seconds, by the name of the node.
     """
     return [
         ProcessFigures(

@@ -11,7 +11,7 @@ from podl_tools.chain.node import Node
 from podl_tools.chain.rpc import HttpTransport, Login
 from regtest.bitcoind import NodeConfig, make_node
 from regtest.errors import DeadlineError
-from regtest.plan import MINERS, NODES, PODL_HEIGHT
+from regtest.plan import EVALUATORS, MINERS, NODES, PODL_HEIGHT, VALIDATOR_BACKENDS
 from regtest.ports import free_ports
 from regtest.process import Process, stop_processes
 from regtest.record import Running, write_record
@@ -51,8 +51,10 @@ class Network:
             "podl-requester", "requester", requester_settings(self.configs[0], self._store_port)
         )
         self.validators = [
-            self._sidecar("podl-validator", f"validator{at}", validator_settings(at, config, self.store))
-            for at, config in enumerate(self.configs)
+            self._sidecar(
+                "podl-validator", f"validator{at}", validator_settings(at, self.configs[at], self.store)
+            )
+            for at in VALIDATOR_BACKENDS
         ]
         self.miners: list[Process] = []
 
@@ -151,6 +153,7 @@ def make_configs(directory: Path, binaries: Path, task_file: Path, ports: list[i
             zmq_port=zmq_ports[at],
             podl_height=PODL_HEIGHT,
             task_file=task_file,
+            evaluator=EVALUATORS[at],
             peers=tuple(p2p_ports[:at]),
             validator_password=secrets.token_hex(16),
         )

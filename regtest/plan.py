@@ -59,8 +59,10 @@ MINERS: Final = (
     ),
     MinerPlan("mgru", "recurrent", "input 8x8, mgru 64, output 10", epochs=4, rate=4, backend="numpy"),
 )
-# TensorFlow takes about half a gigabyte per process.
-VALIDATOR_BACKENDS: Final = ("tensorflow", "numpy", "numpy")
+# Whose verdicts each node judges by (-podlevaluator); one that measures by itself has no validator.
+EVALUATORS: Final = ("sidecar", "internal", "both")
+# By node. TensorFlow takes about half a gigabyte per process.
+VALIDATOR_BACKENDS: Final = {0: "tensorflow", 2: "numpy"}
 REQUESTER_BACKEND: Final = "numpy"
 BATCH: Final = 5
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.box import SIMPLE_HEAD
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from regtest.checks import View
     from regtest.figures import ProcessFigures
     from regtest.history import Block
+    from regtest.judges import Judges
     from regtest.replay import Replay
 
 _MIB: Final = 1 << 20
@@ -35,6 +36,8 @@ class Result:
         By height.
     figures
         By process.
+    judges
+        By node.
     view
         What all nodes agree on.
     payment, confirmed
@@ -46,6 +49,7 @@ class Result:
     blocks: Sequence[Block]
     replays: Sequence[Replay]
     figures: Sequence[ProcessFigures]
+    judges: Sequence[Judges]
     view: View
     payment: Payment
     confirmed: int
@@ -106,9 +110,34 @@ def figure_table(figures: Sequence[ProcessFigures]) -> Table:
     """Return the table of processes."""
     table = _table("Processes")
     table.add_column("process")
-    for name in ("peak memory", "time spent training", "reveal to verdict: median, longest"):
+    for name in ("peak memory", "time spent training", "reveal to first verdict: median, longest"):
         table.add_column(name, justify="right")
     for row in figure_rows(figures):
+        table.add_row(*row)
+    return table
+
+
+def judge_rows(judges: Sequence[Judges]) -> list[list[str]]:
+    """Return the cells of the table of evaluators; a node's name and mode stand in its first row."""
+    rows = []
+    for found in judges:
+        first = [found.node, found.mode, str(found.evaluated)]
+        for one in found.evaluators:
+            rows.append([*first, one.name, one.device, str(one.verdicts)])
+            first = ["", "", ""]
+    return rows
+
+
+def judge_table(judges: Sequence[Judges]) -> Table:
+    """Return the table of evaluators."""
+    table = _table("Who judged")
+    for name in ("node", "judges by"):
+        table.add_column(name)
+    table.add_column("blocks", justify="right")
+    for name in ("evaluator", "device"):
+        table.add_column(name)
+    table.add_column("verdicts", justify="right")
+    for row in judge_rows(judges):
         table.add_row(*row)
     return table
 
@@ -126,6 +155,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "blocks": [
             _block(block, replay) for block, replay in zip(result.blocks, result.replays, strict=True)
         ],
+        "judges": [asdict(found) for found in result.judges],
         "processes": [
             {
                 "name": found.name,

@@ -14,7 +14,15 @@ from podl_tools.trainer.cli import main as miner_command
 from podl_tools.validator.cli import main as validator_command
 from regtest.bitcoind import VALIDATOR_RPCS, cli_command, config_text, make_node, rpcauth
 from regtest.network import make_configs
-from regtest.plan import MINERS, NODES, PODL_HEIGHT, SHARD_SIZE, SHARDS
+from regtest.plan import (
+    EVALUATORS,
+    MINERS,
+    NODES,
+    PODL_HEIGHT,
+    SHARD_SIZE,
+    SHARDS,
+    VALIDATOR_BACKENDS,
+)
 from regtest.ports import free_ports
 from regtest.sidecars import (
     conf_text,
@@ -59,7 +67,7 @@ def test_nodes_share_no_port_and_no_password(configs: list[NodeConfig]) -> None:
 def test_bitcoin_conf(configs: list[NodeConfig]) -> None:
     text = config_text(configs[2])
     common, section = text.split("[regtest]\n")
-    assert f"podlheight={PODL_HEIGHT}\npodltask={configs[2].task_file}\n" in common
+    assert f"podlheight={PODL_HEIGHT}\npodltask={configs[2].task_file}\npodlevaluator=both\n" in common
     assert f"rpcwhitelist=validator:{VALIDATOR_RPCS}\nrpcwhitelistdefault=0\n" in common
     assert f"zmqpubpodl=tcp://127.0.0.1:{configs[2].zmq_port}\n" in common
     assert f"bind=127.0.0.1:{configs[2].p2p_port}\n" in section
@@ -90,8 +98,9 @@ def check_known(settings: dict[str, object], command: click.Command) -> None:
 
 def test_settings_are_options_of_the_programs(configs: list[NodeConfig]) -> None:
     check_known(requester_settings(configs[0], 9), requester_command)
+    for at in VALIDATOR_BACKENDS:
+        check_known(validator_settings(at, configs[at], STORE), validator_command)
     for at, config in enumerate(configs):
-        check_known(validator_settings(at, config, STORE), validator_command)
         check_known(miner_settings(at, config, STORE, "address"), miner_command)
 
 
@@ -102,9 +111,10 @@ def test_phases_end_by_events(configs: list[NodeConfig]) -> None:
 
 
 def test_validators_use_their_own_rpc_user(configs: list[NodeConfig]) -> None:
-    for at, config in enumerate(configs):
-        settings = validator_settings(at, config, STORE)
-        assert (settings["rpcuser"], settings["rpcpassword"]) == ("validator", config.validator_password)
+    for at in VALIDATOR_BACKENDS:
+        settings = validator_settings(at, configs[at], STORE)
+        password = configs[at].validator_password
+        assert (settings["rpcuser"], settings["rpcpassword"]) == ("validator", password)
         assert "rpccookiefile" not in settings
 
 
@@ -121,3 +131,9 @@ def test_plan_fits_the_data() -> None:
     assert {(program.sample_size, program.classes) for program in programs} == {(64, 10)}
     assert len({plan.name for plan in MINERS}) == len(MINERS) == NODES
     assert SHARDS * SHARD_SIZE <= TEST_SAMPLES
+
+
+def test_nodes_judge_in_every_way_and_have_the_validators_for_it() -> None:
+    assert len(EVALUATORS) == NODES
+    assert set(EVALUATORS) == {"sidecar", "internal", "both"}
+    assert set(VALIDATOR_BACKENDS) == {at for at, mode in enumerate(EVALUATORS) if mode != "internal"}

@@ -18,6 +18,7 @@ from regtest.errors import DeadlineError, DemoError
 from regtest.report import Result
 from regtest.screen import open_screen
 from tests.regtest_samples import block, replay
+from tests.test_regtest_judges import JUDGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +64,7 @@ def test_result_is_shown_and_then_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: Any, reason: str
 ) -> None:
     out, network = io.StringIO(), FakeNetwork()
-    result = Result(BLOCKS, [replay(110), second], [], VIEW, Payment("cc", 3), 110, seconds=1)
+    result = Result(BLOCKS, [replay(110), second], [], JUDGES, VIEW, Payment("cc", 3), 110, seconds=1)
     monkeypatch.setattr(demo_module, "make_task", lambda _: tmp_path / "task.hex")
     monkeypatch.setattr(demo_module, "Network", lambda *_: network)
     monkeypatch.setattr(Demo, "_play", lambda *_: result)

@@ -14,9 +14,18 @@ from regtest.chain import Payment
 from regtest.checks import View
 from regtest.figures import collect
 from regtest.plot import claim_points, winner_points, write_plot
-from regtest.report import Result, block_rows, block_table, figure_rows, figure_table, write_json
+from regtest.report import (
+    Result,
+    block_rows,
+    block_table,
+    figure_rows,
+    figure_table,
+    judge_table,
+    write_json,
+)
 from regtest.screen import open_screen
 from tests.regtest_samples import block, replay
+from tests.test_regtest_judges import JUDGES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +76,7 @@ def test_plain_output_has_no_control_characters_and_no_cut_cells(width: int) -> 
         screen.line("a [line] " + "with words " * 30)
         screen.table(block_table(BLOCKS, REPLAYS))
         screen.table(figure_table(FIGURES))
+        screen.table(judge_table(JUDGES))
         screen.advance()
     text = out.getvalue()
     assert "\x1b" not in text
@@ -86,7 +96,14 @@ def test_terminal_shows_the_state() -> None:
 
 def test_json(tmp_path: Path) -> None:
     result = Result(
-        BLOCKS, REPLAYS, FIGURES, View("node0", 111, "aa", "bb"), Payment("cc", 3), 110, seconds=12.3456
+        BLOCKS,
+        REPLAYS,
+        FIGURES,
+        JUDGES,
+        View("node0", 111, "aa", "bb"),
+        Payment("cc", 3),
+        110,
+        seconds=12.3456,
     )
     write_json(result, tmp_path / "demo.json")
     found = json.loads((tmp_path / "demo.json").read_text())
@@ -96,6 +113,7 @@ def test_json(tmp_path: Path) -> None:
     assert found["blocks"][0]["candidates"][1] == {"miner": "cnn", "claim": 61}
     assert found["blocks"][0]["hash"] == bytes(range(32))[::-1].hex()
     assert found["processes"][1]["reveal_to_verdict_seconds"] == [0.5, 0.1, 2.0]
+    assert found["judges"][1]["evaluators"][0]["device"] == "C++ on CPU (avx2)"
     assert found["seconds"] == 12.346
 
 
