@@ -12,6 +12,8 @@ import pytest
 from podl_tools import errors
 from podl_tools.errors import FailureClass, PodlError, RejectError
 
+# Not a string of its own in the code.
+WITHIN_A_TEXT = {"podl-model-copy"}
 ROOT = Path(__file__).parent.parent
 # Strings of the same form that are no reasons: programs, and the base class's own default.
 NO_REASONS = {"podl-miner", "podl-requester", "podl-store", "podl-validator", "podl-error"}
@@ -27,6 +29,15 @@ def reasons_of_the_protocol() -> set[str]:
     return set(names)
 
 
+def reasons_of_the_node() -> set[str]:
+    """Every string in quotation marks of the C++ files and patches that has the form of a reason."""
+    found = set()
+    for folder in ("overlay/src/podl", "overlay/src/rpc", "patches"):
+        for path in (ROOT / "bitcoin-patch" / folder).iterdir():
+            found.update(re.findall(r'"((?:bad-)?podl-[a-z-]+[a-z])[":]', path.read_text()))
+    return found
+
+
 def reasons_of_the_code() -> set[str]:
     """Every string constant that has the form of a reason."""
     found = set()
@@ -40,10 +51,15 @@ def reasons_of_the_code() -> set[str]:
 def test_every_reason_is_in_the_protocol() -> None:
     named = reasons_of_the_protocol()
     assert "podl-opening-height" in named
-    unknown = [
-        reason for reason in reasons_of_the_code() if not any(fnmatchcase(reason, name) for name in named)
-    ]
-    assert unknown == []
+    found = reasons_of_the_code() | reasons_of_the_node()
+    assert {"podl-reveal-sig", "podl-not-final", "bad-podl-version"} <= found
+    assert [reason for reason in found if not any(fnmatchcase(reason, name) for name in named)] == []
+
+
+def test_the_protocol_names_no_reason_that_nobody_gives() -> None:
+    found = reasons_of_the_code() | reasons_of_the_node() | WITHIN_A_TEXT
+    given = {name for name in reasons_of_the_protocol() if any(fnmatchcase(reason, name) for reason in found)}
+    assert reasons_of_the_protocol() == given
 
 
 @pytest.mark.parametrize(

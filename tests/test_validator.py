@@ -73,7 +73,7 @@ def test_pauses_double_up_to_a_limit_and_are_forgotten() -> None:
     ("answer", "soon", "ever"),
     [
         (Submission("accepted"), True, True),
-        (Submission("later", "podl-verdict-unknown"), False, True),
+        (Submission("later", "podl-store-error"), False, True),
         (Submission("refused", "podl-verdict-conflict"), False, False),
     ],
 )
