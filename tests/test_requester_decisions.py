@@ -79,8 +79,8 @@ def measured(position: int, count: int, rank_sum: int = 0, **changes: Any) -> En
 @given(st.permutations(range(8)), st.integers(1, 8))
 def test_list_depends_on_the_set_alone(order: list[int], size: int) -> None:
     pool = [pooled(nonce) for nonce in order]
-    chosen = choose_list(pool, [], frozenset(), START, size)
-    assert chosen == choose_list(sorted(pool, key=lambda one: one.hash), [], frozenset(), START, size)
+    chosen = choose_list(pool, [], frozenset(), frozenset(), START, size)
+    assert chosen == choose_list(pool[::-1], [], frozenset(), frozenset(), START, size)
     values = [int.from_bytes(name, "little") for name in chosen]
     assert values == sorted(values)
     left_out = {one.hash for one in pool} - set(chosen)
@@ -90,8 +90,15 @@ def test_list_depends_on_the_set_alone(order: list[int], size: int) -> None:
 
 def test_list_keeps_earlier_headers_and_drops_failed_and_future_ones() -> None:
     now, future = pooled(1), pooled(2, START + 1)
-    listed = choose_list([now, future], HASHES[:2], frozenset({HASHES[0]}), START, 64)
+    listed = choose_list([now, future], HASHES[:2], frozenset({HASHES[0]}), frozenset(), START, 64)
     assert set(listed) == {now.hash, HASHES[1]}
+
+
+def test_headers_listed_in_vain_come_last() -> None:
+    pool = sorted((pooled(nonce) for nonce in range(4)), key=lambda one: int.from_bytes(one.hash, "little"))
+    names = [one.hash for one in pool]
+    silent = frozenset(names[:2])
+    assert choose_list(pool, names[:2], frozenset(), silent, START, 3) == (*names[2:], names[0])
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,25 @@ def test_next_attempt_when_nobody_reveals(world: World) -> None:
     assert last_final(world).attempt == 1
 
 
+def test_commitments_that_are_never_revealed_lose_their_places(tmp_path: Path) -> None:
+    world = World(tmp_path, options=replace(OPTIONS, list_size=1))
+    requester, miners = open_round(world, "ann", "bob", policy=Policy(1, 60, 60))
+    (first,) = world.fake.schedule.releases_for(FIRST_HEIGHT)
+    other = next(
+        miner for miner in miners.values() if miner._jobs[0].disclosure().header.hash not in first.body.listed
+    )
+    world.later(OPTIONS.max_phase, requester.step)
+    assert world.fake.schedule.releases_for(FIRST_HEIGHT)[1].body.listed == (
+        other._jobs[0].disclosure().header.hash,
+    )
+    requester.step()
+    other.step()
+    world.later(10, requester.step)
+    assert last_final(world).disclosure.header == other._jobs[0].disclosure().header
+    for miner in miners.values():
+        miner.stop()
+
+
 def test_last_shard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     world = World(tmp_path, shards=1)
     requester, _ = open_round(world, "ann", policy=Policy(1, 60, 60))

@@ -124,6 +124,7 @@ def choose_list(
     pooled: Sequence[PooledCommitment],
     earlier: Sequence[bytes],
     failed: frozenset[bytes],
+    silent: frozenset[bytes],
     time: int,
     size: int,
 ) -> tuple[bytes, ...]:
@@ -131,7 +132,8 @@ def choose_list(
     Choose the headers that a release admits: by stamp, the lowest block hash first.
 
     A miner cannot gain a place by being fast or near, only by the courtesy stamp; what failed in an earlier
-    attempt is left out, for it would fail again.
+    attempt is left out, for it would fail again, and what was listed in vain comes last: commitments that are
+    never revealed cost little, and would otherwise hold their places in every attempt.
 
     Parameters
     ----------
@@ -141,6 +143,8 @@ def choose_list(
         Headers listed in earlier attempts of the height.
     failed
         Headers whose check failed.
+    silent
+        Headers listed in an earlier attempt that did not reveal in the latest one.
     time
         Time of the release; headers dated later cannot be listed.
     size
@@ -149,7 +153,7 @@ def choose_list(
     """
     dated = {commitment.hash for commitment in pooled if Header.parse(commitment.header).time <= time}
     names = (dated | set(earlier)) - failed
-    return tuple(sorted(names, key=lambda name: int.from_bytes(name, "little"))[:size])
+    return tuple(sorted(names, key=lambda name: (name in silent, int.from_bytes(name, "little")))[:size])
 
 
 def decide_release(log: ScheduleLog, policy: Policy, listed: tuple[bytes, ...], now: int) -> Action:

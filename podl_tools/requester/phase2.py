@@ -69,6 +69,11 @@ class PhaseTwo:
         return self._book.failed
 
     @property
+    def revealed(self) -> frozenset[bytes]:
+        """Block hashes whose reveal the node had at the last look."""
+        return frozenset(self._candidates)
+
+    @property
     def shard_held(self) -> bool:
         """Whether the node held the opened shard at the last look, and so can serve it."""
         return self._shard_held

@@ -164,7 +164,8 @@ class Requester:
         earlier = schedule.listed_for(height)
         pool = self._node.commitments()
         size = schedule.task_for(height).body.list_size
-        return choose_list(pool.commitments, sorted(earlier), self._phase_two.failed, now, size)
+        silent = frozenset(earlier - self._phase_two.revealed)
+        return choose_list(pool.commitments, sorted(earlier), self._phase_two.failed, silent, now, size)
 
     def _act(self, schedule: Schedule, current: Round | None, action: Action) -> bool:
         """Do one thing; False when it has to wait for something."""
