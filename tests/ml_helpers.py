@@ -54,10 +54,10 @@ def networks(text: str) -> list[Network]:
 
 def tensorflow_network(program: Program) -> Network:
     """The fastest TensorFlow kernel without its self-test, for a single pass."""
-    from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loaded only by the tests that need it
+    from podl_tools.ml.tensorflow_backend import TensorFlowNetwork, open_device  # noqa: PLC0415  loads TensorFlow
 
-    device = tensorflow_backend.open_device(1)
-    return tensorflow_backend.TensorFlowNetwork(program, device, device.kernels[0])
+    device = open_device(1)
+    return TensorFlowNetwork(program, device, TensorFlowNetwork.kernels(device, program)[0])
 
 
 def cut(program: Program, values: NDArray[Any]) -> tuple[NDArray[Any], ...]:
