@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 
 namespace podl {
 namespace {
@@ -30,10 +31,12 @@ void MultiplyPortable(const int16_t* values, size_t stride, size_t rows, const i
     }
 }
 
-std::vector<Kernel> AllKernels()
+std::vector<Kernel> GoodKernels()
 {
     std::vector<Kernel> kernels{{"portable", 1, MultiplyPortable}};
-    for (const auto& kernel : X86Kernels()) kernels.push_back(kernel);
+    for (const auto& kernel : X86Kernels()) {
+        if (SelfTest(kernel)) kernels.push_back(kernel);
+    }
     return kernels;
 }
 
@@ -62,9 +65,33 @@ uint64_t PackedMatrix::Bytes(uint64_t fan_in, uint64_t columns)
     return padded * (PairsOf(fan_in) * 2 * sizeof(int16_t) + sizeof(int32_t));
 }
 
+bool SelfTest(const Kernel& kernel)
+{
+    constexpr size_t PAIRS{33};
+    constexpr size_t STRIDE{2 * PAIRS + 1}; // rows need not be aligned
+    // All small values and both bounds, each beside many others.
+    const auto fill{[](auto& numbers, size_t step) {
+        for (size_t i{0}; i < std::size(numbers); ++i) numbers[i] = i % 5 == 0 ? 127 : i % 7 == 0 ? -127 : int(i * step % 255) - 127;
+    }};
+    int16_t values[MAX_TILE_ROWS * STRIDE];
+    int16_t panel[2 * PAIRS * PANEL];
+    int32_t bias[PANEL];
+    fill(values, 101);
+    fill(panel, 47);
+    fill(bias, 29);
+    for (size_t rows{1}; rows <= kernel.rows; ++rows) {
+        int32_t expected[MAX_TILE_ROWS][PANEL]{};
+        int32_t found[MAX_TILE_ROWS][PANEL]{};
+        MultiplyPortable(values, STRIDE, rows, panel, PAIRS, bias, expected);
+        kernel.multiply(values, STRIDE, rows, panel, PAIRS, bias, found);
+        if (!std::equal(&expected[0][0], &expected[0][0] + MAX_TILE_ROWS * PANEL, &found[0][0])) return false;
+    }
+    return true;
+}
+
 const std::vector<Kernel>& Kernels()
 {
-    static const std::vector<Kernel> kernels{AllKernels()};
+    static const std::vector<Kernel> kernels{GoodKernels()};
     return kernels;
 }
 

@@ -63,12 +63,15 @@ struct Kernel {
     MultiplyFunction multiply;
 };
 
-/** Kernels that this machine can run, slowest first; the first one is portable C++. */
+/** Whether a kernel returns what portable C++ does, for any number of rows and with operands at their bounds. */
+bool SelfTest(const Kernel& kernel);
+
+/** Kernels that this machine can run and that pass their self-test, slowest first; the first one is portable C++. */
 const std::vector<Kernel>& Kernels();
-/** By name; nullptr when this machine cannot run it or nobody knows it. */
+/** By name; nullptr when it is not among them. */
 const Kernel* FindKernel(const std::string& name);
 
-/** Kernels for x86-64 (none on other machines or compilers). */
+/** Kernels for x86-64 that this machine can run (none on other machines or compilers). */
 std::vector<Kernel> X86Kernels();
 
 } // namespace podl

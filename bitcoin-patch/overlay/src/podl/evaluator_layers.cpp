@@ -146,7 +146,7 @@ void MaxInto(int16_t* out, const int16_t* in, size_t count)
     for (; i < count; ++i) out[i] = std::max(out[i], in[i]);
 }
 
-/** For each output, visit(out, cell, is_first) with the channels of the n * n cells of its window, row-major. */
+/** For each output, visit(cells); cells(each) calls each with the channels of every cell of the output's window. */
 template <typename Visit>
 void ForWindows(const LayerPlan& plan, const int16_t* in, Visit visit)
 {

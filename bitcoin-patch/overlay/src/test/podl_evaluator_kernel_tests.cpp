@@ -8,6 +8,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -94,6 +95,23 @@ BOOST_AUTO_TEST_CASE(operands_at_their_bounds)
             }
         }
     }
+}
+
+/** The portable one, but for sums of the second of two rows that leave 16 bits. */
+void MultiplySaturating(const int16_t* values, size_t stride, size_t rows, const int16_t* panel, size_t pairs, const int32_t* bias, int32_t (*out)[PANEL])
+{
+    for (size_t row{0}; row < rows; ++row) {
+        Kernels().front().multiply(values + row * stride, stride, 1, panel, pairs, bias, out + row);
+    }
+    if (rows != 2) return;
+    for (auto& sum : out[1]) sum = std::clamp(sum, -32768, 32767);
+}
+
+BOOST_AUTO_TEST_CASE(a_kernel_that_errs_is_found)
+{
+    for (const auto& kernel : Kernels()) BOOST_CHECK(SelfTest(kernel));
+    BOOST_CHECK(SelfTest({"good", 1, MultiplySaturating}));
+    BOOST_CHECK(!SelfTest({"bad", 2, MultiplySaturating}));
 }
 
 BOOST_AUTO_TEST_CASE(names)
