@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from podl_tools.ml.backend import BACKENDS, Backend
+from podl_tools.ml.float_ops import NATIVE
 from podl_tools.ml.numpy_backend import NumpyNetwork
 from podl_tools.program import Program, parse_program
 
-__all__ = ["BACKENDS", "SMALL", "backend", "cut", "lists", "networks"]
+__all__ = ["BACKENDS", "SMALL", "backend", "cut", "lists", "networks", "tensorflow_network"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,15 +50,19 @@ def start_tensorflow() -> None:
 def networks(text: str) -> list[Network]:
     """The int64 referee, and what each backend runs."""
     program = parse_program(text)
-    return [NumpyNetwork(program, blas=False), *(backend(name).network(program) for name in BACKENDS)]
+    return [
+        NumpyNetwork(program, blas=False),
+        tensorflow_network(program),
+        *(backend(name).network(program) for name in BACKENDS),
+    ]
 
 
+@cache
 def tensorflow_network(program: Program) -> Network:
-    """The fastest TensorFlow kernel without its self-test, for a single pass."""
-    from podl_tools.ml.tensorflow_backend import TensorFlowNetwork, open_device  # noqa: PLC0415  loads TensorFlow
+    """What TensorFlow takes on a CPU for larger convolutions, without its self-test."""
+    from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loaded only by the tests that need it
 
-    device = open_device(1)
-    return TensorFlowNetwork(program, device, TensorFlowNetwork.kernels(device, program)[0])
+    return tensorflow_backend.NETWORK(program, tensorflow_backend.open_device(1), NATIVE)
 
 
 def cut(program: Program, values: NDArray[Any]) -> tuple[NDArray[Any], ...]:

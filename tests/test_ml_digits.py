@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from dev.check_gpu import PUBLISHED, train_published
 from podl_tools.digits import load_digits_split
-from podl_tools.ml.evaluation import evaluate
-from podl_tools.ml.model import vector_hash, weight_bytes
+from podl_tools.ml.model import vector_hash
 from podl_tools.ml.state import initial_masters
-from podl_tools.ml.training import Hyperparameters, Training, train
 from podl_tools.program import parse_program
 from tests.ml_helpers import BACKENDS, backend
 
 if TYPE_CHECKING:
     from podl_tools.examples import Examples
-
-CNN = "input 8x8x1, conv2d 3x3x16, {0} 2, conv2d 3x3x32, {0} 2, flatten, dense 64, output 10"
-NETS = {
-    "mlp": ("input 64, dense 64, dense 64, output 10", "5b36bf3acca504c5", 753),
-    "cnn": (CNN.format("maxpool"), "28b24008c99b0820", 773),
-    "cnn_avg": (CNN.format("avgpool"), "ea3edc1d32a75677", 673),
-    "rnn": ("input 8x8, rnn 64, output 10", "adfa788d239da2ef", 756),
-    "mgru": ("input 8x8, mgru 64, output 10", "2747ad7031b8a09a", 722),
-}
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +35,27 @@ def test_split(digits: tuple[Examples, Examples]) -> None:
 
 
 def test_initial_weights() -> None:
-    program = parse_program(NETS["mlp"][0])
+    program = parse_program(PUBLISHED["mlp"][0])
     expected = "975664eb573ff12c29875baff6f01009b006fd0807f09d51da01d7d3b1a5bf9b"
     assert vector_hash(initial_masters(program, b"s0")) == expected
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("where", BACKENDS)
-def test_published_model(name: str, where: str, digits: tuple[Examples, Examples]) -> None:
-    text, expected, count = NETS[name]
-    program = parse_program(text)
-    training, test = digits
-    numbers = Hyperparameters(batch_log2=5, epochs=5, rate_shift=5, drop=False)
-    state = train(Training(program, numbers, b"s0", training), backend(where))
-    assert vector_hash(state.masters)[:16] == expected
-    found = evaluate(program, weight_bytes(state.masters), test, backend(where))
-    assert (found.count, found.samples) == (count, 797)
+def test_published_model(name: str, where: str) -> None:
+    assert train_published(name, backend(where)) == PUBLISHED[name][1:]
+
+
+def test_other_threads_and_kernels_give_the_published_model() -> None:
+    """Two threads, and TensorFlow without oneDNN: both are settings of a process."""
+    command = [sys.executable, "-m", "dev.check_gpu", "--threads=2", "--model=cnn"]
+    done = subprocess.run(
+        [*command, "--backend=tensorflow", "--backend=jax"],
+        env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("same bits") == 2

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dev.check_gpu import PUBLISHED
 from podl_tools.digits import load_digits_split
 from podl_tools.errors import ProgramError
 from podl_tools.ml.exactness import exact_terms, fits_float32
@@ -24,7 +25,6 @@ from podl_tools.ml.onnx_export import export_onnx
 from podl_tools.ml.state import initial_masters
 from podl_tools.program import Program, parse_program
 from tests.ml_helpers import SMALL, start_tensorflow
-from tests.test_ml_digits import NETS
 from tests.test_ml_networks import image_programs, sequence_programs
 
 if TYPE_CHECKING:
@@ -151,10 +151,10 @@ def test_onnx_file_says_what_it_is() -> None:
     }
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("run", [run_onnx, run_keras])
 def test_digits(name: str, run: Any) -> None:
-    program = parse_program(NETS[name][0])
+    program = parse_program(PUBLISHED[name][0])
     weights = list(weights_of(initial_masters(program, b"s0")))
     samples = load_digits_split()[1].samples.reshape(-1, *program.dims)
     assert np.array_equal(run(program, weights, samples), referee(program, weights, samples))

@@ -159,3 +159,23 @@ def test_images_are_reread_in_c_order() -> None:
     weights = [np.ones((plan.rows, plan.columns), dtype=np.int8) for plan in program.weights]
     for net in networks(SMALL[1]):
         assert np.array_equal(net.logits(weights, samples), net.logits(weights, samples.reshape(3, 4, 4, 2)))
+
+
+@pytest.mark.parametrize("text", [SMALL[1], SMALL[5]])
+def test_kernels_and_orders_of_rows_do_not_matter(text: str) -> None:
+    """XLA on and off, every container and product, and the rows of each batch in another order."""
+    from podl_tools.ml import jax_backend, tensorflow_backend  # noqa: PLC0415  loaded only by who needs them
+
+    program = parse_program(text)
+    rng = np.random.default_rng(8)
+    samples = rng.integers(0, 128, (3, 8, program.sample_size)).astype(np.int8)
+    labels = rng.integers(0, program.classes, (3, 8)).astype(np.uint8)
+    start, shifts = at_rest(initial_masters(program, b"orders")), update_shifts(program, 3, K)
+    expected = NumpyNetwork(program, blas=False).train_epoch(start, zip(samples, labels, strict=True), shifts)
+    order = rng.permutation(8)
+    for framework in (tensorflow_backend, jax_backend):
+        device = framework.open_device(1)
+        for kernel in framework.NETWORK.kernels(device, program):
+            batches = zip(samples[:, order], labels[:, order], strict=True)
+            found = framework.NETWORK(program, device, kernel).train_epoch(start, batches, shifts)
+            assert found.same(expected), kernel.name

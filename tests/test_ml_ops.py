@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 E = 2**23 - 1
 PROGRAM = parse_program("input 2, output 2")
-IMAGES = parse_program("input 2x2x1, conv2d 1x1x1, flatten, output 2")
+# Large enough for TensorFlow's native convolution.
+IMAGES = parse_program("input 32x32x1, conv2d 3x3x32, maxpool 8, flatten, output 2")
 KERNELS = (
     *("numpy int64", "numpy float64 BLAS"),
     *("tensorflow float32, native convolution", "tensorflow float32, patches", "tensorflow float64, patches"),
@@ -198,3 +199,20 @@ def test_numpy_products_never_overflow() -> None:
 def test_numpy_products_beyond_float64_are_int64() -> None:
     left, right = np.array([[2**30 + 1, 1]]), np.array([[2**30 + 1], [1]])
     assert NumpyOps().matmul(left, right).tolist() == [[(2**30 + 1) ** 2 + 1]]
+
+
+@pytest.mark.parametrize(
+    ("sides", "height", "width", "channels"), [((3, 3), 4, 5, 3), ((5, 1), 3, 2, 2), ((1, 3), 1, 6, 1)]
+)
+def test_gradient_of_a_convolution(
+    net: Network, sides: tuple[int, int], height: int, width: int, channels: int
+) -> None:
+    rng = np.random.default_rng(4)
+    images = rng.integers(-127, 128, (3, height, width, channels))
+    deltas = rng.choice([-E, E, 1, 0], (3, height, width, 2))
+    found = net.apply(lambda ops, a, d: ops.convolution_gradient(a, d, sides), images, deltas, wide=True)
+    padded = np.pad(images, ((0, 0), (sides[0] // 2,) * 2, (sides[1] // 2,) * 2, (0, 0)))
+    expected = np.zeros((*sides, channels, 2), dtype=np.int64)
+    for b, y, x, i, j in np.ndindex(3, height, width, *sides):
+        expected[i, j] += np.outer(padded[b, y + i, x + j], deltas[b, y, x])
+    assert np.array_equal(found, expected.reshape(-1, 2))

@@ -52,7 +52,9 @@ class ArrayOps(Ops):
         return self._array.max(values, axis, keepdims=True)
 
     def first(self, mask: Tensor, axis: int) -> Tensor:
-        return mask & (self._array.cumsum(mask, axis) == 1)
+        count = mask.shape[axis]
+        place = self._array.arange(count).reshape((-1,) + (1,) * (mask.ndim - 1 - axis))
+        return place == self._array.where(mask, place, count).min(axis, keepdims=True)
 
     def repeat(self, values: Tensor, count: int, axis: int) -> Tensor:
         return self._array.repeat(self._array.expand_dims(values, axis), count, axis)

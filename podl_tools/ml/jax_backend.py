@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from podl_tools.program import Program
 
 _THREADS: Final = "PJRT_NPROC"  # read once, when JAX starts its CPU device
+_OPENED: Final[set[int]] = set()  # threads of this process's JAX, once it runs
 
 
 def open_device(threads: int) -> Device:
@@ -38,10 +39,13 @@ def open_device(threads: int) -> Device:
         JAX runs already, with another number of threads, or it does not start.
 
     """
-    if os.environ.setdefault(_THREADS, str(threads)) != str(threads):
+    if _OPENED - {threads}:
         raise EvaluatorUnavailableError(
-            f"JAX was set up differently before: {_THREADS} is {os.environ[_THREADS]}"
+            f"JAX was set up differently before: with {next(iter(_OPENED))} threads"
         )
+    _OPENED.add(threads)
+    os.environ[_THREADS] = str(threads)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leave GPU memory to others
     jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
     try:
         device = jax.devices()[0]

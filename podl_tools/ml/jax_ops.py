@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -60,10 +60,15 @@ class JaxOps(FloatOps, ArrayOps):
     def convolve(self, images: Tensor, kernel: Tensor) -> Tensor:
         if not self._kernel.native_convolution:
             return super().convolve(images, kernel)
-        axes = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(
-            images, kernel, (1, 1), "SAME", dimension_numbers=axes, precision=_PRECISION
-        )
+        return _convolve(images, kernel, "SAME", ("NHWC", "HWIO", "NHWC"))
+
+    def convolution_gradient(self, images: Tensor, errors: Tensor, sides: tuple[int, int]) -> Tensor:
+        if not self._kernel.native_convolution:
+            return super().convolution_gradient(images, errors, sides)
+        # A convolution too: the errors are its kernel, samples its channels and channels its samples.
+        borders = [(side // 2, side // 2) for side in sides]
+        found = _convolve(self.wide(images), errors, borders, ("CHWN", "IHWO", "HWNC"))
+        return self.reshape(found, (-1, int(errors.shape[3])))
 
     def take(self, table: Sequence[int], index: Tensor) -> Tensor:
         return jnp.asarray(table, jnp.float64)[index.astype(jnp.int32)]
@@ -73,3 +78,9 @@ class JaxOps(FloatOps, ArrayOps):
 
     def scan(self, step: Step, carry: Tensor, sequence: Tensor, *, reverse: bool = False) -> Tensor:
         return jax.lax.scan(step, carry, sequence, reverse=reverse)[1]
+
+
+def _convolve(left: Tensor, right: Tensor, borders: Any, axes: tuple[str, str, str]) -> Tensor:
+    return jax.lax.conv_general_dilated(
+        left, right, (1, 1), borders, dimension_numbers=axes, precision=_PRECISION
+    )

@@ -98,12 +98,13 @@ class LayerCheck:
         """
         matrix, draw = self._matrix, self._draw
         weights = draw((matrix.rows, matrix.columns), ACTIVATION_MAX)
-        rows = draw((self._drawn * matrix.positions, matrix.fan_in), ACTIVATION_MAX)
         errors = draw((self._drawn * matrix.positions, matrix.columns), ERROR_MAX)
-        self._compare_gradient(rows, errors)
         if self._plan.layer.kind in CONVOLUTIONS:
             self._run_convolution(weights, errors)
-        elif self._plan.layer.kind in RECURRENT:
+            return
+        rows = draw((self._drawn * matrix.positions, matrix.fan_in), ACTIVATION_MAX)
+        self._compare_gradient(gradient, rows, errors)
+        if self._plan.layer.kind in RECURRENT:
             # All inputs are multiplied at once, the states step by step.
             features = self._plan.in_shape[1]
             self._run_product(weights[:features], errors, matrix.positions)
@@ -133,6 +134,11 @@ class LayerCheck:
         images = errors.reshape(self._drawn, *plane, -1)
         self._compare_rows("input error", _convolution, (images, kernel), wide=True)
 
+        def convolution_gradient(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
+            return ops.convolution_gradient(left, right, self._plan.layer.kernel)
+
+        self._compare_gradient(convolution_gradient, inputs.reshape(self._drawn, *plane, channels), images)
+
     def _compare_rows(
         self,
         what: str,
@@ -146,10 +152,12 @@ class LayerCheck:
         wanted = self._referee.apply(function, left, right, wide=wide)
         self._demand(what, np.array_equal(found, np.concatenate([wanted] * self._repeats)))
 
-    def _compare_gradient(self, rows: NDArray[np.int64], errors: NDArray[np.int64]) -> None:
-        many = np.concatenate([rows] * self._repeats), np.concatenate([errors] * self._repeats)
-        found = self._network.apply(gradient, *many, wide=True)
-        wanted = self._referee.apply(gradient, rows, errors, wide=True)
+    def _compare_gradient(
+        self, function: Expression, left: NDArray[np.int64], errors: NDArray[np.int64]
+    ) -> None:
+        many = np.concatenate([left] * self._repeats), np.concatenate([errors] * self._repeats)
+        found = self._network.apply(function, *many, wide=True)
+        wanted = self._referee.apply(function, left, errors, wide=True)
         self._demand("gradient", np.array_equal(found, self._repeats * wanted))
 
     def _demand(self, what: str, exact: bool) -> None:

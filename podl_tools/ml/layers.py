@@ -128,7 +128,11 @@ class WeightedRule(LayerRule):
     def outer(self, rows: Tensor, inner: Tensor) -> Tensor:
         """Gradient `a^T d` with the bias row `64 * sum d`; both operands have one row per product."""
         product = self.ops.matmul(self.ops.wide(rows), inner, turn_left=True)
-        return self.ops.concat([product, BIAS_INPUT * self.ops.sum(inner, 0, keep=True)], 0)
+        return self.with_bias_row(product, inner)
+
+    def with_bias_row(self, gradient: Tensor, inner: Tensor) -> Tensor:
+        """Gradient with its last row `64 * sum d`, given one row of errors per product."""
+        return self.ops.concat([gradient, BIAS_INPUT * self.ops.sum(inner, 0, keep=True)], 0)
 
 
 class OutputRule(WeightedRule):
@@ -189,7 +193,12 @@ class ConvolutionRule(WeightedRule):
         del weights
         inputs, outputs = saved
         inner = self.relu_error(outputs, error)
-        return self.outer(self._patches(inputs), self.ops.reshape(inner, (-1, self.matrix.columns))), inner
+        images, errors = (
+            self._images(inputs, self.plan.in_shape[-1]),
+            self._images(inner, self.matrix.columns),
+        )
+        gradient = self.ops.convolution_gradient(images, errors, self.plan.layer.kernel)
+        return self.with_bias_row(gradient, self.ops.reshape(inner, (-1, self.matrix.columns))), inner
 
     def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
         del saved

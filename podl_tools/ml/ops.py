@@ -138,3 +138,20 @@ class Ops(ABC):
         return self.reshape(
             self.concat([rows[:, i : i + height] for i in range(high)], 3), (-1, high * wide * channels)
         )
+
+    def convolution_gradient(self, images: Tensor, errors: Tensor, sides: tuple[int, int]) -> Tensor:
+        """
+        Gradient of the kernel as a matrix (high*wide*C, outputs), wide.
+
+        Parameters
+        ----------
+        images
+            (batch, H, W, C), small.
+        errors
+            (batch, H, W, outputs), wide.
+        sides
+            Height and width of the kernel, both odd.
+
+        """
+        rows = self.wide(self.patches(images, *sides))
+        return self.matmul(rows, self.reshape(errors, (-1, int(errors.shape[3]))), turn_left=True)

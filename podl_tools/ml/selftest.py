@@ -84,9 +84,8 @@ def check_kernel(network: Network) -> None:
     _compare("first maximum", network, referee, _first_maximum, ties, wide=False)
     divisors = np.array([2 * 65536, 2 * 65537, 2 * 256 * 65536])
     below = np.array([1, 2, (1 << 23) - 1])[:, None] * divisors - 1
-    _compare(
-        "division", network, referee, _quotient, below, np.broadcast_to(divisors, below.shape), wide=True
-    )
+    every = np.broadcast_to(divisors, below.shape)
+    _compare("division", network, referee, _quotient, below, every, wide=True)
 
 
 def check_program(network: Network) -> None:

@@ -10,7 +10,7 @@ from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.ml.float_network import Device, FloatNetwork, Spec
 from podl_tools.ml.float_ops import FLOAT64, NATIVE, PATCHES, XLA, Kernel
 from podl_tools.ml.tensorflow_ops import TensorOps
-from podl_tools.program import LayerKind
+from podl_tools.program.layer import CONVOLUTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from podl_tools.ml.ops import Tensor
     from podl_tools.program import Program
+
+# Multiply-adds per sample of one layer up to which XLA's convolution is fast enough on a CPU.
+_XLA_WORK: Final = 1 << 18
 
 
 def open_device(threads: int) -> Device:
@@ -85,10 +88,11 @@ class TensorFlowNetwork(FloatNetwork):
         """
         Ways to compute the program's products there, fastest first.
 
-        XLA has no fast convolution on a CPU; everything else it makes faster.
+        XLA makes small graphs faster; on a CPU it has no fast convolution, which large ones need.
         """
-        convolves = any(layer.kind is LayerKind.CONV2D for layer in program.layers)
-        fastest = NATIVE if convolves and not device.gpu else XLA
+        convolutions = (plan.weights for plan in program.plans if plan.layer.kind in CONVOLUTIONS)
+        work = max((matrix.macs for matrix in convolutions if matrix is not None), default=0)
+        fastest = NATIVE if work > _XLA_WORK and not device.gpu else XLA
         return (fastest, PATCHES, FLOAT64)
 
     def compiled(self, function: Callable[..., Any], *signature: Spec | list[Spec]) -> Callable[..., Any]:

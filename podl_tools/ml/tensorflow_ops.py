@@ -57,6 +57,19 @@ class TensorOps(FloatOps):
             return tf.nn.conv2d(images, kernel, 1, "SAME")
         return super().convolve(images, kernel)
 
+    def convolution_gradient(self, images: Tensor, errors: Tensor, sides: tuple[int, int]) -> Tensor:
+        if not self._kernel.native_convolution:
+            return super().convolution_gradient(images, errors, sides)
+        channels, outputs = int(images.shape[3]), int(errors.shape[3])
+        found = tf.raw_ops.Conv2DBackpropFilter(
+            input=self.wide(images),
+            filter_sizes=(*sides, channels, outputs),
+            out_backprop=errors,
+            strides=[1] * 4,
+            padding="SAME",
+        )
+        return tf.reshape(found, (-1, outputs))
+
     def reshape(self, values: Tensor, shape: Sequence[int]) -> Tensor:
         return tf.reshape(values, shape)
 
