@@ -177,6 +177,7 @@ BOOST_AUTO_TEST_CASE(plausible_verdicts)
     BOOST_CHECK(IsPlausible({10, 0}, 10, 4));
     BOOST_CHECK(!IsPlausible({10, 1}, 10, 4));
     BOOST_CHECK(!IsPlausible({11, 0}, 10, 4));
+    BOOST_CHECK(!IsPlausible({11, 0xffffffff}, 10, 4));
     BOOST_CHECK(!IsPlausible({7, 2}, 10, 4));
     BOOST_CHECK(IsPlausible({7, 3}, 10, 4));
     BOOST_CHECK(IsPlausible({7, 9}, 10, 4));
