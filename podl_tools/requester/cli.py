@@ -53,7 +53,7 @@ _HELP: Final = {
     "max_replays": "Failed replays after which the next shard is opened.",
     "stamp_bits": "Leading zero bits of a commitment's block hash.",
     "list_size": "Commitments in a release.",
-    "pool_size": "Commitments a node keeps.",
+    "pool_size": "Commitments a node keeps, those with the lowest block hashes.",
     "max_weights": "Largest number of parameters.",
     "evaluation_rate": "Multiply-adds per second expected of an evaluator.",
     "chunks_in_flight": "Chunks a node asks of one peer at once.",

@@ -15,7 +15,7 @@
 
 namespace podl {
 
-/** Commitments on one block, in order of arrival (protocol section 5, Pool). Not thread-safe. */
+/** Commitments on one block (protocol section 5, Pool). Not thread-safe. */
 class CommitmentPool
 {
 public:
@@ -26,6 +26,13 @@ public:
     bool Has(const uint256& hash) const { return m_hashes.contains(hash); }
     size_t Size() const { return m_commitments.size(); }
     void Add(CommitmentView commitment);
+    /**
+     * Where a new commitment would stand: behind the others, or, once there are so many, in the place of the one with
+     * the highest block hash, if its own is lower. Which ones are held then depends on no one's arrival.
+     */
+    std::optional<size_t> PlaceFor(const uint256& hash, size_t limit) const;
+    /** Put it at a place that PlaceFor() gave. */
+    void Put(size_t place, CommitmentView commitment);
     const std::vector<CommitmentView>& All() const { return m_commitments; }
     const CommitmentView* Find(const uint256& hash) const;
 

@@ -186,7 +186,6 @@ private:
     Assembly m_parts;
     Schedule m_schedule;
     CommitmentPool m_pool;
-    uint32_t m_next_commitment{0}; //!< key of the next one in the store
     CandidateTable m_table;
     Verdicts m_verdicts{m_evaluator};
     std::vector<FinalRecord> m_finals;            //!< by height, from the first one on

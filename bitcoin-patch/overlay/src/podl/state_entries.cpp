@@ -121,10 +121,7 @@ void State::AfterEntry(const Entry& entry, int64_t now)
     (void)m_store->ClearReveals();
     const auto* final{entry.AsFinal()};
     if (!final) return;
-    if (m_pool.Open(m_schedule.NextHeight(), final->BlockHash())) {
-        m_next_commitment = 0;
-        (void)m_store->ClearCommitments();
-    }
+    if (m_pool.Open(m_schedule.NextHeight(), final->BlockHash())) (void)m_store->ClearCommitments();
     DropLosers();
     UpdateVoid(final->BlockHash(), now);
 }

@@ -100,7 +100,10 @@ void State::ReplayCommitments(const std::vector<CommitmentView>& stored)
         if (m_pool.Size() == 0) m_pool.Open(height, header->hashPrevBlock);
         if (m_pool.IsFor(height, header->hashPrevBlock)) m_pool.Add(commitment);
     }
-    m_next_commitment = stored.size();
+    if (m_pool.Size() == stored.size()) return;
+    // A commitment's key in the store is its place in the pool.
+    (void)m_store->ClearCommitments();
+    for (size_t i{0}; i < m_pool.Size(); ++i) (void)m_store->WriteCommitment(i, m_pool.All()[i]);
 }
 
 void State::ReplayReveals(const std::vector<Bytes>& stored)

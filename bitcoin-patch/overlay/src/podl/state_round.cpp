@@ -45,7 +45,9 @@ std::optional<Reject> State::CheckCommitment(const CBlockHeader& header, int64_t
         return Reject{FailureClass::LATER, "podl-commit-time", strprintf("not above the parent's median time %d", parent->median_time_past)};
     }
     if (header.GetBlockTime() > now + MAX_FUTURE_TIME) return Reject{FailureClass::LATER, "podl-commit-time", "ahead of this node's clock"};
-    if (m_pool.IsFor(m_schedule.NextHeight(), *prev) && m_pool.Size() >= task.pool_size) return Reject{FailureClass::LATER, "podl-commit-full", strprintf("%u held", m_pool.Size())};
+    if (m_pool.IsFor(m_schedule.NextHeight(), *prev) && !m_pool.PlaceFor(hash, task.pool_size)) {
+        return Reject{FailureClass::LATER, "podl-commit-full", strprintf("%u with lower block hashes are held", m_pool.Size())};
+    }
     return std::nullopt;
 }
 
@@ -54,14 +56,11 @@ Submission State::AddCommitment(const CBlockHeader& header, const Bytes& bytes, 
     const auto hash{header.GetHash()};
     if (m_pool.Has(hash)) return {.status = SubmitStatus::DUPLICATE};
     if (const auto reject{CheckCommitment(header, now, OpenPrev(first_tip), parent)}) return Refusal(*reject);
-    if (m_pool.Open(m_schedule.NextHeight(), header.hashPrevBlock)) {
-        m_next_commitment = 0;
-        (void)m_store->ClearCommitments();
-    }
+    if (m_pool.Open(m_schedule.NextHeight(), header.hashPrevBlock)) (void)m_store->ClearCommitments();
     const CommitmentView commitment{hash, bytes, now};
-    if (!m_store->WriteCommitment(m_next_commitment, commitment)) return StoreFailure();
-    ++m_next_commitment;
-    m_pool.Add(commitment);
+    const auto place{*Assert(m_pool.PlaceFor(hash, m_schedule.TaskFor(m_schedule.NextHeight())->task.pool_size))};
+    if (!m_store->WriteCommitment(place, commitment)) return StoreFailure();
+    m_pool.Put(place, commitment);
     events.push_back({.type = Event::Type::COMMITMENT, .id = hash});
     return {};
 }

@@ -162,8 +162,7 @@ TemplateView State::Template(const uint256& prev_block, const std::optional<uint
         view.reveal_phase = true;
         view.reveal_release_id = release->id;
     }
-    const bool full{prev && m_pool.IsFor(view.height, *prev) && m_pool.Size() >= m_schedule.TaskFor(height)->task.pool_size};
-    view.can_commit = prev == prev_block && !full && !IsFrozen();
+    view.can_commit = prev == prev_block && !IsFrozen();
     return view;
 }
 

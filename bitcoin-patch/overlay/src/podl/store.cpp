@@ -51,7 +51,7 @@ struct Rest {
     }
 };
 
-/** Position in a table; big-endian, so that LevelDB's order is the order of arrival. */
+/** Position in a table; big-endian, so that LevelDB's order is that of the positions. */
 struct IndexKey {
     uint8_t table;
     uint32_t index;

@@ -47,7 +47,7 @@ struct StoredState {
     std::map<uint256, std::string> faults{};  //!< block hash or release id to the reason it is proven bad
     std::vector<AlarmView> alarms{};
     std::optional<Freeze> freeze{};
-    std::vector<CommitmentView> commitments{}; //!< in order of arrival
+    std::vector<CommitmentView> commitments{}; //!< by place in the pool
     std::vector<Bytes> reveals{};
     bool resyncing{false};
 };

@@ -138,7 +138,7 @@ struct CommitmentView {
 struct CommitmentsView {
     int height{0};                        //!< height that is open for commitments
     std::optional<uint256> prev{};        //!< block they must build on, if it is known yet
-    std::vector<CommitmentView> commitments{}; //!< in order of arrival
+    std::vector<CommitmentView> commitments{}; //!< as in the pool
 };
 
 struct CandidateView {

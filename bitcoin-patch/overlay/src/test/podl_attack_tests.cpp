@@ -2,16 +2,20 @@
 // Distributed under the MIT software license, see the accompanying
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
+#include <arith_uint256.h>
+#include <chainparams.h>
 #include <consensus/merkle.h>
 #include <podl/codec.h>
 #include <pow.h>
 #include <primitives/block.h>
 #include <primitives/transaction.h>
-#include <chainparams.h>
 #include <test/podl_world.h>
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+#include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,6 +70,23 @@ BOOST_AUTO_TEST_CASE(the_list_alone_decides_who_was_in_time)
     Accept(release);
     BOOST_CHECK_EQUAL(Reveal(received, release, 50), "podl-not-committed");
     BOOST_CHECK_EQUAL(Reveal(hidden, release, 50), "");
+}
+
+BOOST_AUTO_TEST_CASE(whoever_fills_the_pool_first_keeps_nobody_out)
+{
+    // G3: the lowest block hashes stay, in any order of arrival and after a restart.
+    const auto commit{[&](const Mined& mined) { return m_manager->SubmitCommitment(HeaderBytes(mined.disclosure.header)).reason; }};
+    std::vector<Mined> miners;
+    for (uint16_t i{0}; i < 6; ++i) miners.push_back(Mine(FIRST_HEIGHT, m_base, i));
+    std::ranges::sort(miners, std::greater{}, [](const Mined& mined) { return UintToArith256(mined.Hash()); });
+    for (const auto& mined : miners) BOOST_CHECK_EQUAL(commit(mined), "");
+    BOOST_CHECK_EQUAL(commit(miners[0]), "podl-commit-full");
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        std::set<uint256> held;
+        for (const auto& commitment : m_manager->Commitments().commitments) held.insert(commitment.hash);
+        BOOST_CHECK(held == std::set({miners[2].Hash(), miners[3].Hash(), miners[4].Hash(), miners[5].Hash()}));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(the_tip_moves_with_the_final_alone)
