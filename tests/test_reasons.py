@@ -16,7 +16,7 @@ from podl_tools.errors import FailureClass, PodlError, RejectError
 WITHIN_A_TEXT = {"podl-model-copy"}
 ROOT = Path(__file__).parent.parent
 # Strings of the same form that are no reasons: programs, and the base class's own default.
-NO_REASONS = {"podl-miner", "podl-requester", "podl-store", "podl-validator", "podl-error"}
+NO_REASONS = {"podl-evaluate", "podl-miner", "podl-requester", "podl-store", "podl-validator", "podl-error"}
 
 
 def reasons_of_the_protocol() -> set[str]:
@@ -35,7 +35,7 @@ def reasons_of_the_node() -> set[str]:
     for folder in ("overlay/src/podl", "overlay/src/rpc", "patches"):
         for path in (ROOT / "bitcoin-patch" / folder).iterdir():
             found.update(re.findall(r'"((?:bad-)?podl-[a-z-]+[a-z])[":]', path.read_text()))
-    return found
+    return found - NO_REASONS
 
 
 def reasons_of_the_code() -> set[str]:
