@@ -153,6 +153,42 @@ def test_logits_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> N
         assert net.logits(weights, samples[:0]).shape == (0, program.classes)
 
 
+@pytest.mark.parametrize("text", [SMALL[0], SMALL[1], SMALL[-1]])
+@pytest.mark.parametrize(("positions", "values"), [(1 << 15, 1), (64, 1 << 25), (16, 1 << 25)])
+def test_micro_batches_give_the_same_bits(
+    text: str, positions: int, values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = parse_program(text)
+    rng = np.random.default_rng(3)
+    samples = rng.integers(0, 128, (3, 16, program.sample_size)).astype(np.int8)
+    labels = rng.integers(0, program.classes, (3, 16)).astype(np.uint8)
+    start, batches = at_rest(initial_masters(program, b"micro")), list(zip(samples, labels, strict=True))
+    whole = NumpyNetwork(program, blas=False).train_epoch(start, batches, update_shifts(program, 4, K))
+    nets = networks(text)
+    monkeypatch.setattr("podl_tools.ml.network.CALL_POSITIONS", positions)
+    monkeypatch.setattr("podl_tools.ml.network._BLOCK_VALUES", values)
+    for net in nets:
+        blocks = net.blocks(samples[0], labels[0])
+        rows = 1 if values == 1 else min(16, positions // max(plan.positions for plan in program.weights))
+        assert [len(block[0]) for block in blocks] == [rows] * (16 // rows)
+        assert np.array_equal(np.concatenate([block[0] for block in blocks]), samples[0])
+        assert net.train_epoch(start, batches, update_shifts(program, 4, K)).same(whole), net.kernel
+
+
+def test_one_sample_may_have_more_positions_than_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse_program("input 512x128x1, conv2d 3x3x2, maxpool 64, flatten, output 2")
+    net = NumpyNetwork(program)
+    samples = np.random.default_rng(4).integers(0, 128, (2, program.sample_size)).astype(np.int8)
+    batch = samples, np.array([0, 1], dtype=np.uint8)
+    start = at_rest(initial_masters(program, b"large"))
+    assert len(net.blocks(*batch)) == 2
+    cut = net.train_epoch(start, [batch], update_shifts(program, 1, K))
+    monkeypatch.setattr("podl_tools.ml.network.CALL_POSITIONS", 1 << 17)
+    assert len(net.blocks(*batch)) == 1
+    assert net.train_epoch(start, [batch], update_shifts(program, 1, K)).same(cut)
+    assert all(np.abs(velocity).max() > 0 for velocity in cut.velocities)
+
+
 def test_images_are_reread_in_c_order() -> None:
     program = parse_program(SMALL[1])
     samples = np.random.default_rng(2).integers(0, 128, (3, 2, 16)).astype(np.int8)

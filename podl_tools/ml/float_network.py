@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -49,6 +49,9 @@ class Spec:
     dtype: str
 
 
+_LABELS: Final = Spec((None,), "uint8")
+
+
 class FloatNetwork(Network):
     """
     A program in the compiled graphs of a framework.
@@ -90,21 +93,34 @@ class FloatNetwork(Network):
         return self.compiled(forward, self._matrices(self._kernel.small), self._samples)
 
     @cached_property
+    def _add_gradients(self) -> Callable[..., Any]:
+        """Graph of the gradients of some rows of a batch, for any number of rows."""
+
+        def add(
+            masters: Sequence[Tensor], earlier: Sequence[Tensor], samples: Tensor, labels: Tensor
+        ) -> Sequence[Tensor]:
+            return self._graph.add_gradients(masters, earlier, (self._ops.small(samples), labels))
+
+        matrices = self._matrices("float64")
+        return self.compiled(add, matrices, matrices, self._samples, _LABELS)
+
+    @cached_property
     def _step(self) -> Callable[..., Any]:
-        """Graph of one training step, for any batch size."""
+        """Graph of one training step, for any number of rows."""
 
         def step(
             masters: Sequence[Tensor],
             velocities: Sequence[Tensor],
+            earlier: Sequence[Tensor],
             samples: Tensor,
             labels: Tensor,
             shifts: Sequence[Tensor],
         ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-            return self._graph.step(masters, velocities, (self._ops.small(samples), labels), shifts)
+            return self._graph.step(masters, velocities, earlier, (self._ops.small(samples), labels), shifts)
 
         matrices = self._matrices("float64")
         shifts = [Spec((), "float64")] * len(matrices)
-        return self.compiled(step, matrices, matrices, self._samples, Spec((None,), "uint8"), shifts)
+        return self.compiled(step, matrices, matrices, matrices, self._samples, _LABELS, shifts)
 
     @property
     def _samples(self) -> Spec:
@@ -128,9 +144,13 @@ class FloatNetwork(Network):
         masters = [self._ops.wide(master) for master in state.masters]
         velocities = [self._ops.wide(velocity) for velocity in state.velocities]
         operands = [self._ops.shift_operand(shift) for shift in shifts]
+        nothing = [self._ops.zeros_like(master) for master in masters]
         for samples, labels in batches:
-            batch = self.tensor(samples), self.tensor(labels)
-            masters, velocities = self._step(masters, velocities, *batch, operands)
+            *first, last = (map(self.tensor, block) for block in self.blocks(samples, labels))
+            earlier = nothing
+            for rows in first:
+                earlier = self._add_gradients(masters, earlier, *rows)
+            masters, velocities = self._step(masters, velocities, earlier, *last, operands)
         return masters, velocities
 
     def apply(

@@ -131,22 +131,32 @@ class Graph:
             error = rule.input_error(matrix, saved, inner)
         return found[::-1]
 
+    def add_gradients(
+        self, masters: Sequence[Tensor], earlier: Sequence[Tensor], rows: tuple[Tensor, Tensor]
+    ) -> list[Tensor]:
+        """Add the gradients of some rows of a batch to those of its earlier rows."""
+        weights = [self.ops.round_shift(master, MASTER_SHIFT) for master in masters]
+        return [before + own for before, own in zip(earlier, self.gradients(weights, *rows), strict=True)]
+
     def step(
         self,
         masters: Sequence[Tensor],
         velocities: Sequence[Tensor],
-        batch: tuple[Tensor, Tensor],
+        earlier: Sequence[Tensor],
+        rows: tuple[Tensor, Tensor],
         shifts: Sequence[Tensor],
     ) -> tuple[list[Tensor], list[Tensor]]:
         """
-        Train on one batch.
+        Train on one batch, given the gradients of all but its last rows.
 
         Parameters
         ----------
         masters, velocities
             M and V, wide, per layer with weights.
-        batch
-            Inputs (batch, values), small, and labels (batch,).
+        earlier
+            Gradients of the rows before these, from `add_gradients`; zeros when there are none.
+        rows
+            Inputs (rows, values), small, and labels (rows,).
         shifts
             R per layer with weights, from `Ops.shift_operand`.
 
@@ -157,10 +167,9 @@ class Graph:
 
         """
         ops = self.ops
-        weights = [ops.round_shift(master, MASTER_SHIFT) for master in masters]
+        gradients = self.add_gradients(masters, earlier, rows)
         new_masters, new_velocities = [], []
-        rows = zip(masters, velocities, self.gradients(weights, *batch), shifts, strict=True)
-        for master, velocity, gradient, shift in rows:
+        for master, velocity, gradient, shift in zip(masters, velocities, gradients, shifts, strict=True):
             push = ops.clip(ops.round_shift(gradient, shift), -UPDATE_MAX, UPDATE_MAX)
             moved = velocity - ops.round_shift(velocity, MOMENTUM_SHIFT) + push
             new_velocities.append(moved)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # Values of the largest intermediate tensor of one evaluation call; bounds memory (32 MiB of float64).
 _CHUNK_VALUES: Final = 1 << 22
-
-# Positions of one training call with more than one sample.
+# The same of one training call (256 MiB), which has no more positions than this unless a single sample has.
+_BLOCK_VALUES: Final = 1 << 25
 CALL_POSITIONS: Final = 1 << 15
 
 
@@ -73,7 +73,7 @@ class Network(ABC):
 
         """
         flat = samples.reshape(len(samples), self.program.sample_size)
-        chunk = self._chunk()
+        chunk = max(1, _CHUNK_VALUES // self._largest())
         with self._computing():
             prepared = [self.load(matrix) for matrix in weights]
             starts = range(0, len(flat), chunk)
@@ -118,12 +118,26 @@ class Network(ABC):
         except self.failures as error:
             raise EvaluatorUnavailableError(f"{self.device}, {self.kernel}: {error}") from error
 
-    def _chunk(self) -> int:
-        """Limit the samples of one call: bounds the patches of a convolution and every activation."""
+    def blocks(
+        self, samples: NDArray[np.int8], labels: NDArray[np.uint8]
+    ) -> list[tuple[NDArray[np.int8], NDArray[np.uint8]]]:
+        """
+        Cut a batch into rows for one call each; gradients are sums over rows, so the cuts change no bit.
+
+        All blocks of a batch of 2**b samples have one size: a power of two.
+        """
+        positions = max(plan.positions for plan in self.program.weights)
+        most = max(1, min(CALL_POSITIONS // positions, _BLOCK_VALUES // self._largest()))
+        size = 1 << (most.bit_length() - 1)
+        starts = range(0, len(samples), size)
+        return [(samples[start : start + size], labels[start : start + size]) for start in starts]
+
+    def _largest(self) -> int:
+        """Values of one sample's largest tensor: patches of a convolution, accumulators or activations."""
         largest = max(prod(plan.in_shape) for plan in self.program.plans)
         for plan in self.program.weights:
             largest = max(largest, plan.positions * max(plan.fan_in, plan.columns))
-        return max(1, _CHUNK_VALUES // largest)
+        return largest
 
     @abstractmethod
     def load(self, matrix: NDArray[np.int8]) -> Tensor:

@@ -124,9 +124,13 @@ class NumpyNetwork(Network):
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         masters = [self._ops.wide(master) for master in state.masters]
         velocities = [self._ops.wide(velocity) for velocity in state.velocities]
+        nothing = [self._ops.zeros_like(master) for master in masters]
         for samples, labels in batches:
-            batch = (self._ops.small(samples), labels)
-            masters, velocities = self._graph.step(masters, velocities, batch, shifts)
+            *first, last = ((self._ops.small(part), marks) for part, marks in self.blocks(samples, labels))
+            earlier = nothing
+            for rows in first:
+                earlier = self._graph.add_gradients(masters, earlier, rows)
+            masters, velocities = self._graph.step(masters, velocities, earlier, last, shifts)
         return masters, velocities
 
     def apply(
