@@ -14,7 +14,7 @@ from podl_tools.arithmetic import MASTER_MAX, VELOCITY_MAX
 from podl_tools.ml.numpy_backend import NumpyNetwork
 from podl_tools.ml.state import State, at_rest, initial_masters
 from podl_tools.program import Layer, LayerKind, Program, parse_program, update_shifts
-from tests.ml_helpers import SMALL, cut, lists, networks
+from tests.ml_helpers import SMALL, cut, lists, networks, tensorflow_network
 from tests.ml_oracle import Oracle
 
 if TYPE_CHECKING:
@@ -109,8 +109,13 @@ def image_programs(draw: st.DrawFn) -> Program:
 
 @st.composite
 def sequence_programs(draw: st.DrawFn) -> Program:
-    kind = draw(st.sampled_from([LayerKind.RNN, LayerKind.MGRU]))
-    layers = [Layer(kind, units=draw(st.integers(1, 4)))]
+    """Convolutions over a sequence, then a stack of recurrent layers or a flat layer."""
+    layers = [
+        Layer(LayerKind.CONV1D, draw(st.sampled_from([1, 3, 5])), draw(st.integers(1, 3)))
+        for _ in range(draw(st.integers(0, 2)))
+    ]
+    kinds = draw(st.lists(st.sampled_from([LayerKind.RNN, LayerKind.MGRU]), max_size=3))
+    layers += [Layer(kind, units=draw(st.integers(1, 4))) for kind in kinds] or [Layer(LayerKind.FLATTEN)]
     layers += [Layer(LayerKind.DENSE, units=draw(st.integers(1, 4))) for _ in range(draw(st.integers(0, 1)))]
     layers.append(Layer(LayerKind.OUTPUT, units=draw(st.integers(2, 4))))
     return Program((draw(st.integers(1, 5)), draw(st.integers(1, 4))), tuple(layers))
@@ -121,6 +126,14 @@ def sequence_programs(draw: st.DrawFn) -> Program:
 def test_any_program_equals_the_oracle(data: st.DataObject, program: Program) -> None:
     nets: list[Network] = [NumpyNetwork(program), NumpyNetwork(program, blas=False)]
     check_step(program, nets, data.draw(states(program)), data.draw(batches(program)))
+
+
+@settings(relaxed, max_examples=3)
+@given(data=st.data(), program=image_programs() | sequence_programs())
+def test_any_program_on_tensorflow_equals_the_oracle(data: st.DataObject, program: Program) -> None:
+    check_step(
+        program, [tensorflow_network(program)], data.draw(states(program)), data.draw(batches(program))
+    )
 
 
 @pytest.mark.parametrize("text", SMALL)

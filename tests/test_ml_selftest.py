@@ -117,6 +117,12 @@ def test_inexact_programs_are_found(ops: type[NumpyOps]) -> None:
         ("input 3x20, rnn 11, output 3", (64, 11), "product of rnn 11"),
         ("input 3x20, mgru 9, output 3", (64, 9), "input error of mgru 9"),
         ("input 3x20, mgru 9, output 3", (29, 18), "gradient of mgru 9"),
+        ("input 5x9, conv1d 3x7, flatten, output 3", (64 * 5, 7), "product of conv1d 3x7"),
+        ("input 5x9, conv1d 3x7, flatten, output 3", (64 * 5, 9), "input error of conv1d 3x7"),
+        ("input 5x9, conv1d 3x7, flatten, output 3", (27, 7), "gradient of conv1d 3x7"),
+        ("input 3x21, mgru 10, mgru 9, output 3", (64 * 3, 18), "product of mgru 9"),
+        ("input 3x21, mgru 10, mgru 9, output 3", (64 * 3, 10), "input error of mgru 9"),
+        ("input 1050, dense 9, output 3", (64, 9), "product of dense 9"),
     ],
 )
 def test_every_shape_of_a_program_is_checked(text: str, shape: tuple[int, int], what: str) -> None:

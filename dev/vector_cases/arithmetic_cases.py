@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dev.vector_cases import forward_cases
+from dev.vector_cases import forward_cases, training_cases
 from dev.vector_cases.program_cases import (
     DIGITS,
     SMALL,
@@ -16,26 +15,16 @@ from dev.vector_cases.program_cases import (
     invalid_programs,
     program_case,
 )
-from dev.vector_cases.values import SEED, drawn, values_of
-from podl_tools.arithmetic import ACTIVATION_MAX, round_shift
-from podl_tools.examples import Examples
-from podl_tools.ml.backend import Backend
+from dev.vector_cases.values import SEED
+from podl_tools.arithmetic import round_shift
 from podl_tools.ml.evaluation import score
-from podl_tools.ml.model import (
-    model_bytes,
-    vector_hash,
-    velocity_bytes,
-    weight_bytes,
-)
+from podl_tools.ml.model import vector_hash
 from podl_tools.ml.state import initial_masters
 from podl_tools.ml.tables import TABLE_SHA256
-from podl_tools.ml.training import Hyperparameters, Training, train
 from podl_tools.prng import permutation, uniform_integers, words
-from podl_tools.program import Program, parse_program
+from podl_tools.program import parse_program
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from dev.vector_cases.fixture import Json
 
 _DIMENSION_CASES: Final = (1, 9, 16, 64, 72, 128, 144, 288, 576, 1024, 1039, 1040, 9216, 65535)
@@ -56,7 +45,7 @@ def build() -> Json:
         "programs_invalid": invalid_programs(),
         "weights_invalid": invalid_models(),
         "forward": forward_cases.build(),
-        "training": _training(),
+        "training": training_cases.build(),
         "scores": _scores(),
     }
 
@@ -104,52 +93,6 @@ def _initial(text: str) -> Json:
         "program": program.serialize().hex(),
         "seed": b"s0".hex(),
         "hash": vector_hash(initial_masters(program, b"s0")),
-    }
-
-
-def _training() -> list[Json]:
-    backend = Backend("numpy")
-    one_epoch = Hyperparameters(batch_log2=2, epochs=1, rate_shift=5, drop=False)
-    dropping = Hyperparameters(batch_log2=1, epochs=5, rate_shift=3, drop=True)
-    cases = [_trained(case, parse_program(text), one_epoch, backend) for case, text, _ in SMALL]
-    case, text, _ = SMALL[0]
-    cases.append(_trained(f"{case}, rate dropping", parse_program(text), dropping, backend))
-    case, text, _ = SMALL[10]
-    program = parse_program(text)
-    parent = initial_masters(program, b"parent")
-    cases.append(_trained(f"{case}, from a parent", program, one_epoch, backend, parent))
-    return cases
-
-
-def _trained(
-    case: str,
-    program: Program,
-    numbers: Hyperparameters,
-    backend: Backend,
-    parent: tuple[NDArray[np.int32], ...] | None = None,
-) -> Json:
-    """Three batches and one sample that is left out."""
-    count = (3 << numbers.batch_log2) + 1
-    samples = drawn(f"training {case}", ACTIVATION_MAX, absolute=True)
-    rows = values_of(samples, count * program.sample_size).reshape(count, -1)
-    labels = (words(SEED, f"labels {case}", count) % program.classes).astype(np.uint8)
-    seed = sha256(SEED + case.encode()).digest()
-    state = train(Training(program, numbers, seed, Examples(rows, labels), parent), backend)
-    return {
-        "case": case,
-        "program": program.serialize().hex(),
-        "batch_log2": numbers.batch_log2,
-        "epochs": numbers.epochs,
-        "rate_shift": numbers.rate_shift,
-        "drop": numbers.drop,
-        "seed": seed.hex(),
-        "parent": None if parent is None else model_bytes(parent).hex(),
-        "samples": samples,
-        "n": count,
-        "labels": labels.tobytes().hex(),
-        "hash": vector_hash(state.masters),
-        "weights": weight_bytes(state.masters).hex(),
-        "velocities_sha256": sha256(velocity_bytes(state.velocities)).hexdigest(),
     }
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _TOP: Final = WEIGHT_MAX
 # The longest sum of a float32, and the first ones that are cut; the layer's name and its program.
-_LENGTHS: Final = (1039, 1040, 1041)
-_AT_LENGTH: Final = (
+LENGTHS: Final = (1039, 1040, 1041)
+AT_LENGTH: Final = (
     ("output", "input {0}, output 3"),
     ("dense", "input {0}, dense 4, output 3"),
     ("conv2d", "input 1x2x{0}, conv2d 1x1x3, flatten, output 3"),
@@ -48,8 +48,8 @@ def build() -> list[Json]:
     cases.append(
         _case("signed samples", "input 5, dense 4, output 3", drawn("signed", 50), drawn("signed", _TOP), 4)
     )
-    for length in _LENGTHS:
-        for layer, form in _AT_LENGTH:
+    for length in LENGTHS:
+        for layer, form in AT_LENGTH:
             cases += _both(f"{layer}, fan_in {length}", form.format(length, length - 4), 2)
     for case, text in _CUT:
         cases += _both(case, text, 1)

@@ -22,7 +22,7 @@ from podl_tools.ml.state import at_rest, initial_masters
 from podl_tools.prng import epoch_order, uniform_integers, words
 from podl_tools.program import parse_program, update_shifts
 from podl_tools.program.bounds import MAX_UPDATE_SHIFT, MIN_UPDATE_SHIFT
-from podl_tools.program.plan import MAX_GRADIENT_TERMS, MAX_SMALL_TERMS
+from podl_tools.program.plan import MAX_FAN_IN, MAX_GRADIENT_TERMS, MAX_SMALL_TERMS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +42,10 @@ STEP_VECTORS: Final = {
         "input 4x4x2, conv2d 3x3x3, maxpool 2, conv2d 1x1x4, avgpool 2 gain 1, flatten, dense 5, output 3"
     ): "5c572f258f9269c377859438f54df125762f3269eca41cac1d139e2adb59409a",
     "input 3x2, rnn 4, output 3": "a75dc0d0d76adec10a8e442d6e3b3c5f42024c893251a94297f2d18a2ee76434",
+    (
+        "input 6x3, conv1d 3x4, conv1d 1x3, rnn 4, mgru 3, output 3"
+    ): "1c3089b1dc06e60fb2e492ec8225dd22ecb2432063676bb2089ef1154543273d",
+    "input 1041, dense 3, output 3": "97599126892880ea1db26acaeb79342016e11209ad3468bb3a380d9e3088697b",
     "input 3x2, mgru 4, output 3": "0fee45ba4043c0b4d4b0afd5478f506b84e731e91ef67ed85cd2bcb9416396a6",
 }
 
@@ -169,14 +173,16 @@ def _quotient(ops: Ops, numerators: Tensor, denominators: Tensor) -> Tensor:
 
 
 def _check_rounding(network: Network) -> None:
-    """Round at the bounds and at halves, for forward sums and for gradients."""
+    """Round at the bounds and at halves, for forward sums in one piece and in several, and for gradients."""
     top = MAX_SMALL_TERMS * ACTIVATION_MAX**2 + BIAS_INPUT * ACTIVATION_MAX
     _check_shifts(network, range(15), top, wide=False)
+    top = MAX_FAN_IN * ACTIVATION_MAX**2 + BIAS_INPUT * ACTIVATION_MAX
+    _check_shifts(network, range(16), top, wide=True)
     top = MAX_GRADIENT_TERMS * ACTIVATION_MAX * ERROR_MAX
-    _check_shifts(network, range(MIN_UPDATE_SHIFT, MAX_UPDATE_SHIFT + 1), top, wide=True)
+    _check_shifts(network, range(MIN_UPDATE_SHIFT, MAX_UPDATE_SHIFT + 1), top, wide=True, operand=True)
 
 
-def _check_shifts(network: Network, shifts: range, top: int, *, wide: bool) -> None:
+def _check_shifts(network: Network, shifts: range, top: int, *, wide: bool, operand: bool = False) -> None:
     halves = [
         factor << shift >> 1 for shift in shifts if 0 < shift < top.bit_length() - 1 for factor in (1, 3)
     ]
@@ -184,7 +190,7 @@ def _check_shifts(network: Network, shifts: range, top: int, *, wide: bool) -> N
     values += [-value for value in values]
 
     def rounded(ops: Ops, operands: Tensor) -> Tensor:
-        rows = [ops.round_shift(operands, ops.shift_operand(shift) if wide else shift) for shift in shifts]
+        rows = [ops.round_shift(operands, ops.shift_operand(shift) if operand else shift) for shift in shifts]
         return ops.concat(rows, 0)
 
     found = network.apply(rounded, np.array(values, dtype=np.int64), wide=wide)
