@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from podl_tools.ml.network import Network
-    from tests.ml_oracle import Matrix
+    from tests.ml_oracle_layers import Matrix
 
 # Small programs that together use every layer kind.
 SMALL = (

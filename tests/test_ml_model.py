@@ -22,7 +22,7 @@ from podl_tools.ml.model import (
     weights_of,
 )
 from podl_tools.program import parse_program
-from tests.ml_oracle import rnd
+from tests.ml_oracle_layers import rnd
 
 PROGRAM = parse_program("input 3, dense 2, output 2")  # 4x2 and 3x2
 N = PROGRAM.n_params

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from podl_tools.ml.numpy_backend import NumpyNetwork, NumpyOps
 from podl_tools.program import parse_program
-from tests.ml_oracle import rnd
+from tests.ml_oracle_layers import rnd
 
 if TYPE_CHECKING:
     from podl_tools.ml.network import Network

@@ -27,7 +27,8 @@ from podl_tools.ml.training import Hyperparameters, Training
 from podl_tools.prng import epoch_order, words
 from podl_tools.program import Program, parse_program, update_shifts
 from tests.ml_helpers import lists, tensorflow_network
-from tests.ml_oracle import Oracle, rnd
+from tests.ml_oracle import Oracle
+from tests.ml_oracle_layers import rnd
 
 PATH = Path(__file__).parent.parent / "vectors" / "arithmetic.json"
 VECTORS: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
