@@ -23,6 +23,8 @@ from dev.bench_ml.cases import PARTS, Options
 from dev.bench_ml.nets import LARGE, NETS
 from dev.bench_ml.plot import write_plot
 from dev.bench_ml.results import Results
+from podl_tools.files import lock_directory
+from podl_tools.tool_errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +45,9 @@ def measure(cases: Sequence[Case], results: Results, console: Console) -> int:
         bar = progress.add_task("measuring", total=len(cases), completed=len(cases) - len(missing))
         for case in missing:
             progress.update(bar, description=case.key)
-            if reason := results.measure(case):
-                failures += 1
-                console.print(f"{case.key} failed:\n{reason}", markup=False)
+            reason = results.measure(case)
+            failures += bool(reason)
+            console.print(f"{case.key}: {reason or 'done'}", markup=False, highlight=False)
             progress.advance(bar)
     return failures
 
@@ -60,7 +62,7 @@ def show(options: Options, results: Results, console: Console) -> None:
     if times := summary.evaluation_times(options, results):
         console.print(report.evaluation_table(times, options.samples))
     if hashes := summary.hashes(options, results):
-        console.print(report.hash_table(hashes, options.hash_epochs))
+        console.print(report.hash_table(hashes, options.digits_hash_epochs))
 
 
 @click.command(help=__doc__)
@@ -89,12 +91,13 @@ def show(options: Options, results: Results, console: Console) -> None:
 @click.option("--steps", type=_COUNT, default=40, show_default=True, help="Training steps in a round.")
 @click.option("--samples", type=_COUNT, default=1000, show_default=True, help="Samples of an evaluation.")
 @click.option(
-    "--hash-epochs",
+    "--digits-hash-epochs",
     type=_COUNT,
     default=5,
     show_default=True,
-    help="Length of the trainings whose weights are hashed; 5 gives the published vectors.",
+    help="Length of the trainings on digits whose weights are hashed; 5 gives the published vectors.",
 )
+@click.option("--speech-hash-epochs", type=_COUNT, default=1, show_default=True, help="The same on speech.")
 @click.option(
     "--fsdd",
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
@@ -116,10 +119,20 @@ def show(options: Options, results: Results, console: Console) -> None:
 )
 def main(parts: Sequence[str], out: Path, **numbers: Any) -> None:
     """Measure what is missing, print tables, draw a plot."""
+    try:
+        with lock_directory(out):
+            failures = run(Options(**numbers), parts, out)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if failures:
+        raise click.ClickException(f"{failures} measurements failed, see above; the next run tries again")
+
+
+def run(options: Options, parts: Sequence[str], out: Path) -> int:
+    """Measure, print and draw; return how many measurements failed."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PAGE)  # a log: tables keep their columns
-    options = Options(**numbers)
     results = Results(out / "results.json")
     if options.fsdd is None:
         console.print(
@@ -130,10 +143,7 @@ def main(parts: Sequence[str], out: Path, **numbers: Any) -> None:
     show(options, results, console)
     write_plot(options, results, out / "results.png")
     console.print(f"numbers: {out / 'results.json'}, plot: {out / 'results.png'}")
-    if failures:
-        raise click.ClickException(
-            f"{failures} measurements failed (see above); the next run tries them again"
-        )
+    return failures
 
 
 if __name__ == "__main__":

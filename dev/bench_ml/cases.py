@@ -43,8 +43,8 @@ class Options:
         Training steps in a round.
     samples
         Samples of an evaluation.
-    hash_epochs
-        Length of the trainings whose weights are hashed; 5 gives the published vectors.
+    digits_hash_epochs, speech_hash_epochs
+        Length of the trainings whose weights are hashed; 5 on digits give the published vectors.
     fsdd
         Folder of the spoken digits' recordings, None to leave them out.
     evaluator
@@ -59,7 +59,8 @@ class Options:
     rounds: int
     steps: int
     samples: int
-    hash_epochs: int
+    digits_hash_epochs: int
+    speech_hash_epochs: int
     fsdd: str | None
     evaluator: str | None
 
@@ -166,7 +167,7 @@ def hash_cases(options: Options) -> list[Case]:
                 "do": kind,
                 "net": name,
                 "setting": asdict(setting),
-                "epochs": options.hash_epochs,
+                "epochs": (options.digits_hash_epochs if net.data == DIGITS else options.speech_hash_epochs),
                 "fsdd": options.folder(net),
             },
             environment,

@@ -35,7 +35,6 @@ def write_plot(options: Options, results: Results, path: Path) -> None:
     _draw_ratios(axes[0, 1], summary.training_times(options, results))
     _draw_evaluations(axes[1, 0], summary.evaluation_times(options, results))
     _draw_hashes(axes[1, 1], summary.hashes(options, results))
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
 

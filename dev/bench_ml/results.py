@@ -114,7 +114,6 @@ class Results:
             return done.stderr[-_TAIL:] or f"exit status {done.returncode}"
         record["answer"] = json.loads(done.stdout.splitlines()[-1])
         self._records[case.key] = record
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(self._records, indent=1) + "\n", encoding="utf-8")
         partial.replace(self._path)
