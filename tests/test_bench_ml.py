@@ -23,6 +23,7 @@ from dev.bench_ml.setting import Setting
 from dev.bench_ml.speech import BANDS, FRAMES, features, load_spoken_digits, make_tables
 from dev.bench_ml.timing import in_turn
 from podl_tools.dataset import serialize_examples
+from podl_tools.ml.graph import Graph
 from tests.ml_helpers import backend
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "fsdd" / "recordings"
@@ -85,6 +86,19 @@ def test_settings_leave_the_hash_alone() -> None:
     assert hash_exact("digits MLP", settings[0], epochs=2, fsdd=None)["hash"] != found[0]
 
 
+def test_micro_batches_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    whole = Graph.gradients
+
+    def note(self: Graph, weights: Any, inputs: Any, labels: Any) -> Any:
+        sizes.append(len(labels))
+        return whole(self, weights, inputs, labels)
+
+    monkeypatch.setattr(Graph, "gradients", note)
+    hash_exact("digits MLP", Setting("numpy", 0, parts=4), epochs=1, fsdd=None)
+    assert sizes[-4 * 31 :] == [8] * 4 * 31  # before come the steps of the self-test
+
+
 def test_sides_take_turns() -> None:
     order: list[str] = []
 
@@ -111,7 +125,7 @@ ANSWERS: dict[str, Any] = {
         "rounds": {"exact": [1.0, 1.0], "float32": [2.0, 2.0], "C++": [1.0, 1.5]},
     },
     "referee": {"found": {}, "rounds": {"NumPy int64": [9.0]}},
-    "exact hash": {"hash": "5b36bf3acca504c5" + "0" * 48},
+    "exact hash": {"hash": "5b36bf3acca504c5" + "0" * 48, "computed by": "K"},
 }
 
 

@@ -67,8 +67,13 @@ NETS: Final = {
     "digits CNN": Net(_CNN, DIGITS, convolution=True, vector="28b24008c99b0820"),
     "digits RNN": Net("input 8x8, rnn 64, output 10", DIGITS, vector="adfa788d239da2ef"),
     "digits mGRU": Net("input 8x8, mgru 64, output 10", DIGITS, vector="2747ad7031b8a09a"),
+    "digits stacked": Net("input 8x8, rnn 32, mgru 32, output 10", DIGITS),
+    "digits wide": Net("input 64, dense 1536, output 10", DIGITS),  # sums too long for one float32 sum
     "speech MLP": Net("input 1024, dense 64, dense 64, output 10", SPEECH, rate_shift=6),
     "speech CNN": Net(_SPEECH_CNN, SPEECH, convolution=True),
+    "speech Conv1D": Net(
+        "input 32x32, conv1d 3x32, conv1d 3x32, flatten, dense 64, output 10", SPEECH, convolution=True
+    ),
     "speech mGRU": Net("input 32x32, mgru 64, output 10", SPEECH),
 }
 # For time alone: nobody trains it to the end here.

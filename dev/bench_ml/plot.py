@@ -46,7 +46,7 @@ def _name_bars(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _draw_accuracies(axes: Axes, rows: Sequence[Accuracy]) -> None:
-    axes.set_title("Accuracy on test samples in %, one mark per seed, line at the mean")
+    axes.set_title("Accuracy in %, a mark per seed, line: mean")
     for at, row in enumerate(rows):
         sides = ((row.exact, _EXACT, -_BAR / 2), (row.float32, _FLOAT, _BAR / 2))
         for values, colour, offset in sides:
@@ -60,7 +60,7 @@ def _draw_accuracies(axes: Axes, rows: Sequence[Accuracy]) -> None:
 
 
 def _draw_ratios(axes: Axes, rows: Sequence[Times]) -> None:
-    axes.set_title("Training time, exact over float32, one mark per round; bar: aim")
+    axes.set_title("Training time, exact over float32; bar: aim")
     for at, row in enumerate(rows):
         ratios = row.ratios()
         axes.plot(ratios, [at] * len(ratios), "o", color=_EXACT, alpha=0.6)
@@ -70,7 +70,7 @@ def _draw_ratios(axes: Axes, rows: Sequence[Times]) -> None:
 
 
 def _draw_evaluations(axes: Axes, rows: Sequence[Times]) -> None:
-    axes.set_title("Evaluation, median seconds, logarithmic")
+    axes.set_title("Evaluation, median seconds")
     bars = [(f"{side}, {row.threads} thr", row.median(side)) for row in rows for side in row.rounds]
     colours = [_FLOAT if name.startswith("float32") else _EXACT for name, _ in bars]
     axes.barh(range(len(bars)), [seconds for _, seconds in bars], color=colours)
@@ -79,8 +79,8 @@ def _draw_evaluations(axes: Axes, rows: Sequence[Times]) -> None:
 
 
 def _draw_hashes(axes: Axes, table: Hashes) -> None:
-    axes.set_title("Different hashes of the weights over all settings")
+    axes.set_title("Different hashes over all settings")
     for side, colour, offset in (("exact hash", _EXACT, -_BAR / 2), ("float hash", _FLOAT, _BAR / 2)):
-        counts = [len(set(sides.get(side, {}).values())) for sides in table.values()]
+        counts = [summary.different(sides.get(side, {})) for sides in table.values()]
         axes.barh([at + offset for at in range(len(counts))], counts, height=_BAR, color=colour)
     _name_bars(axes, list(table))

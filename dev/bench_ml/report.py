@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 
 from dev.bench_ml.nets import LARGE, NETS
-from dev.bench_ml.summary import POINTS
+from dev.bench_ml.summary import POINTS, different
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,16 +117,16 @@ def evaluation_table(rows: Sequence[Times], samples: int) -> Table:
 
 def hash_table(table: Hashes, epochs: int) -> Table:
     """Every setting's hash, and how many different ones there are."""
-    shown = _table("Hashes of the trained weights", "network, setting", "exact", "float32")
+    shown = _table("Hashes of the trained weights", "network, setting", "exact", "float32", "exact by")
     for net, sides in table.items():
         exact, floats = sides.get("exact hash", {}), sides.get("float hash", {})
         for setting in exact | floats:
-            hashed = (side.get(setting, "")[:_SHOWN] for side in (exact, floats))
-            shown.add_row(f"{net}, {setting}", *hashed)
-        counts = [f"{len(set(side.values()))} in {len(side)} settings" for side in (exact, floats)]
+            hashed = (side.get(setting, {}).get("hash", "")[:_SHOWN] for side in (exact, floats))
+            shown.add_row(f"{net}, {setting}", *hashed, exact.get(setting, {}).get("computed by", ""))
+        counts = [f"{different(side)} in {len(side)} settings" for side in (exact, floats)]
         shown.add_row(f"{net}: different hashes", *counts, style="bold")
         vector = NETS[net].vector
         if vector is not None and epochs == _PUBLISHED_EPOCHS and exact:
-            same = {found[:_SHOWN] for found in exact.values()} == {vector}
-            shown.add_row(f"{net}: the published one", _mark(same), "", style="bold", end_section=True)
+            same = {found["hash"][:_SHOWN] for found in exact.values()} == {vector}
+            shown.add_row(f"{net}: the published one", _mark(same), style="bold", end_section=True)
     return shown

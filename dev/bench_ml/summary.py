@@ -135,14 +135,19 @@ def evaluation_times(options: Options, results: Results) -> list[Times]:
     ]
 
 
-Hashes = dict[str, dict[str, dict[str, str]]]
+Hashes = dict[str, dict[str, dict[str, dict[str, str]]]]
 
 
 def hashes(options: Options, results: Results) -> Hashes:
-    """Network, side (`exact hash`, `float hash`) and setting to hash."""
+    """Network, side (`exact hash`, `float hash`) and setting to the answer with `hash` and `computed by`."""
     table: Hashes = {}
     for case, answer in found(hash_cases(options), results):
         net, side = case.request["net"], case.request["do"]
         setting = case.name.removeprefix(f"{net}, {side}, ")
-        table.setdefault(net, {}).setdefault(side, {})[setting] = answer["hash"]
+        table.setdefault(net, {}).setdefault(side, {})[setting] = answer
     return table
+
+
+def different(answers: dict[str, dict[str, str]]) -> int:
+    """Count the different hashes of one side of a network."""
+    return len({answer["hash"] for answer in answers.values()})
