@@ -21,7 +21,8 @@
 /** The node's own evaluator: the forward pass of arithmetic.md 1.4 in integers, and the score of protocol section 6. */
 namespace podl {
 
-//! Most memory that one evaluation allocates, beside the bytes it is given.
+//! Most memory that one evaluation allocates, beside the bytes it is given. Every program of a task fits with one thread: at
+//! most 2^22 weights of at most 32 bytes each once packed (alone in their panels), two times 2^24 values, some patches.
 inline constexpr uint64_t MAX_EVALUATION_BYTES{256 << 20};
 
 inline constexpr int MAX_EVALUATOR_THREADS{64};

@@ -207,6 +207,24 @@ BOOST_AUTO_TEST_CASE(no_samples)
     BOOST_CHECK(*found == Measured{});
 }
 
+BOOST_AUTO_TEST_CASE(memory_is_bounded)
+{
+    // 253 kernels of 255 x 255 for a single pixel: their packed columns, one in each panel, would take half a gigabyte.
+    Bytes bytes{ParseHex<unsigned char>("01030100010001" "00ff")};
+    for (int i{0}; i < 253; ++i) {
+        const auto layer{ParseHex<unsigned char>("02ff010000000000")};
+        bytes.insert(bytes.end(), layer.begin(), layer.end());
+    }
+    const auto end{ParseHex<unsigned char>("0600000000000000" "0900020000000000")};
+    bytes.insert(bytes.end(), end.begin(), end.end());
+    const auto program{Own(bytes)};
+    const auto found{Evaluate(program, Bytes(program.n_params), {Bytes(1), Bytes(1)}, {})};
+    BOOST_REQUIRE(!found);
+    BOOST_CHECK_EQUAL(found.error().reason, "podl-eval-unavailable");
+    BOOST_CHECK(found.error().cls == FailureClass::LATER);
+    BOOST_CHECK_MESSAGE(found.error().detail.find("needs") == 0, found.error().detail);
+}
+
 BOOST_AUTO_TEST_CASE(stop)
 {
     const Drawn drawn{100};
