@@ -33,12 +33,11 @@ struct JudgingSetup : World {
     VerdictKey m_key;
     Measured m_true; //!< what the mined weights reach
 
-    /** Open a new node of this mode; it learns of a final whose claim is off by so much, and of all its data. */
+    /** Open a new node of this mode, with a folder of its own; it learns of a final whose claim is off by so much, and of all its data. */
     void FollowFinal(EvaluatorMode mode, int off = 0)
     {
-        m_manager.reset();
-        fs::remove_all(m_path_root / "podl");
         m_log.resize(1);
+        m_folder = ModeName(mode);
         m_evaluator = mode;
         OpenManager();
         m_mined = Mine(FIRST_HEIGHT, m_base);

@@ -145,7 +145,7 @@ World::~World()
 std::string World::TryOpen(bool resync, int podl_height)
 {
     m_manager.reset();
-    auto opened{Manager::Open({.dir = m_path_root / "podl", .podl_height = podl_height, .task = m_first.bytes, .resync = resync, .consensus = &Params().GetConsensus(), .evaluator = m_evaluator})};
+    auto opened{Manager::Open({.dir = m_path_root / fs::PathFromString(m_folder), .podl_height = podl_height, .task = m_first.bytes, .resync = resync, .consensus = &Params().GetConsensus(), .evaluator = m_evaluator})};
     if (!opened) return opened.error();
     m_manager = std::move(*opened);
     return {};

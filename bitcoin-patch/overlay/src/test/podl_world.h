@@ -84,7 +84,8 @@ struct World : BasicTestingSetup {
     std::vector<Entry> m_log; //!< entries made so far, by MakeX, in order
     std::unique_ptr<Manager> m_manager;
     FakeChain* m_chain{nullptr}; //!< owned by the manager once attached
-    EvaluatorMode m_evaluator{EvaluatorMode::SIDECAR}; //!< for the next manager
+    std::string m_folder{"podl"}; //!< for the next manager
+    EvaluatorMode m_evaluator{EvaluatorMode::SIDECAR}; //!< likewise
 
     /**
      * @param last_label  label of the last sample of every shard; 2 and above are malformed
