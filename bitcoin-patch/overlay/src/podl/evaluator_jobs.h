@@ -6,9 +6,11 @@
 #define BITCOIN_PODL_EVALUATOR_JOBS_H
 
 #include <podl/views.h>
+#include <uint256.h>
 #include <util/time.h>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <vector>
@@ -21,6 +23,20 @@ inline constexpr std::chrono::seconds SIDECAR_ATTACHED{60};
 inline constexpr std::chrono::seconds SIDECAR_GRACE{5};
 //! A job that could not be done is tried again after so long.
 inline constexpr std::chrono::seconds JOB_RETRY{10};
+
+/** Who gives the node's evaluator its work and takes its verdicts: the manager. Safe from any thread. */
+class JobSource
+{
+public:
+    virtual ~JobSource() = default;
+    /** What it should measure, most urgent first. */
+    virtual std::vector<JobView> OwnJobs() const = 0;
+    /** Whether an evaluator over RPC is attached. */
+    virtual bool HasSidecar() const = 0;
+    /** At most length bytes from offset; nullopt: not held (or unreadable) or offset beyond the end. */
+    virtual std::optional<Bytes> ReadObject(ObjectKind kind, const uint256& hash, uint64_t offset, uint64_t length) const = 0;
+    virtual Submission SubmitOwnVerdict(const VerdictKey& key, const Verdict& verdict) = 0;
+};
 
 /** What a job's verdict is about. */
 VerdictKey KeyOf(const JobView& job);

@@ -23,9 +23,9 @@ namespace {
 constexpr std::chrono::milliseconds POLL{500};
 
 /** An object whose bytes lead to its root: a verdict is about what was really read. */
-Result<Bytes> ReadChecked(const Manager& manager, ObjectKind kind, const uint256& root)
+Result<Bytes> ReadChecked(const JobSource& source, ObjectKind kind, const uint256& root)
 {
-    auto bytes{manager.ReadObject(kind, root, 0, std::numeric_limits<uint64_t>::max())};
+    auto bytes{source.ReadObject(kind, root, 0, std::numeric_limits<uint64_t>::max())};
     if (bytes && !bytes->empty() && DataRoot(*bytes) == root) return std::move(*bytes);
     return Refuse(FailureClass::LATER, "podl-data-missing", KindName(kind));
 }
@@ -35,7 +35,6 @@ Result<Bytes> ReadChecked(const Manager& manager, ObjectKind kind, const uint256
 void EvaluatorThread::Start()
 {
     if (m_interrupted || m_thread.joinable()) return;
-    m_manager.AddListener(this);
     m_thread = std::thread{&util::TraceThread, "podl-eval", [this] { Run(); }};
 }
 
@@ -48,9 +47,7 @@ void EvaluatorThread::Interrupt()
 void EvaluatorThread::Stop()
 {
     Interrupt();
-    if (!m_thread.joinable()) return;
-    m_thread.join();
-    m_manager.RemoveListener(this);
+    if (m_thread.joinable()) m_thread.join();
 }
 
 void EvaluatorThread::Wake()
@@ -63,8 +60,8 @@ void EvaluatorThread::Wake()
 void EvaluatorThread::Run()
 {
     while (!m_interrupted) {
-        const bool attached{m_mode == EvaluatorMode::AUTO && m_manager.HasSidecar()};
-        if (const auto job{m_jobs.Next(m_manager.OwnJobs(), attached, SteadyClock::now())}) {
+        const bool attached{m_mode == EvaluatorMode::AUTO && m_source.HasSidecar()};
+        if (const auto job{m_jobs.Next(m_source.OwnJobs(), attached, SteadyClock::now())}) {
             Do(*job);
             continue;
         }
@@ -85,7 +82,7 @@ void EvaluatorThread::Do(const JobView& job)
         m_jobs.PutOff(key, SteadyClock::now());
         return;
     }
-    const auto answer{m_manager.SubmitOwnVerdict(key, {.count = found->count, .rank_sum = found->rank_sum, .device = InternalDevice(), .evaluator = INTERNAL_EVALUATOR})};
+    const auto answer{m_source.SubmitOwnVerdict(key, {.count = found->count, .rank_sum = found->rank_sum, .device = InternalDevice(), .evaluator = INTERNAL_EVALUATOR})};
     LogDebug(BCLog::PODL, "own evaluation for height %d ends: %u of %u correct (claim %u, rank sum %u) in %d ms %s", job.height, found->count, job.n,
              job.claim, found->rank_sum, Ticks<std::chrono::milliseconds>(SteadyClock::now() - start), answer.reason);
     if (answer.status == SubmitStatus::LATER) m_jobs.PutOff(key, SteadyClock::now());
@@ -95,9 +92,9 @@ Result<Measured> EvaluatorThread::Measure(const JobView& job) const
 {
     const auto program{Program::Parse(job.program, job.shape, job.classes)};
     if (!program) return util::Unexpected{program.error()};
-    const auto weights{ReadChecked(m_manager, ObjectKind::WEIGHTS, job.weights_root)};
+    const auto weights{ReadChecked(m_source, ObjectKind::WEIGHTS, job.weights_root)};
     if (!weights) return util::Unexpected{weights.error()};
-    const auto shard{ReadChecked(m_manager, ObjectKind::SHARD, job.test_root)};
+    const auto shard{ReadChecked(m_source, ObjectKind::SHARD, job.test_root)};
     if (!shard) return util::Unexpected{shard.error()};
     if (shard->size() < job.n) return Refuse(FailureClass::PERM, "podl-shard-range", "shorter than its labels");
     const std::span bytes{*shard};

@@ -6,7 +6,6 @@
 #define BITCOIN_PODL_EVALUATOR_THREAD_H
 
 #include <podl/evaluator_jobs.h>
-#include <podl/manager.h>
 #include <podl/result.h>
 #include <podl/winner.h>
 #include <sync.h>
@@ -20,25 +19,21 @@
 namespace podl {
 
 /** Measures what the manager asks about, on threads of its own: never under the manager's mutex or cs_main. */
-class EvaluatorThread final : public Listener
+class EvaluatorThread
 {
 public:
-    EvaluatorThread(Manager& manager, EvaluatorMode mode, size_t threads) : m_manager{manager}, m_mode{mode}, m_threads{threads} {}
+    EvaluatorThread(JobSource& source, EvaluatorMode mode, size_t threads) : m_source{source}, m_mode{mode}, m_threads{threads} {}
     ~EvaluatorThread() { Stop(); }
 
     void Start() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     /** End soon, also in the middle of an evaluation. */
     void Interrupt() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     void Stop() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
-
-    // Anything of these may be a new job.
-    void EntryAccepted(const uint256&) override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) { Wake(); }
-    void CandidateChanged(const uint256&) override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) { Wake(); }
-    void VerdictAccepted(const VerdictKey&) override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) { Wake(); }
-    void ObjectStored(ObjectKind, const uint256&) override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) { Wake(); }
+    /** There may be a new job. */
+    void Wake() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
 
 private:
-    Manager& m_manager;
+    JobSource& m_source;
     const EvaluatorMode m_mode;
     const size_t m_threads;
     JobBook m_jobs; //!< of the thread alone
@@ -48,7 +43,6 @@ private:
     std::atomic<bool> m_interrupted{false};
     std::thread m_thread;
 
-    void Wake() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     void Run() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     void Do(const JobView& job);
     Result<Measured> Measure(const JobView& job) const;

@@ -157,7 +157,9 @@ void Manager::Notify(const std::vector<Event>& events)
             }
         }
     }
-    if (!events.empty()) Wake();
+    if (events.empty()) return;
+    Wake();
+    if (m_evaluator) m_evaluator->Wake();
 }
 
 HeaderStatus Manager::CheckHeader(const uint256& hash, const CBlockIndex& prev)

@@ -6,6 +6,7 @@
 #define BITCOIN_PODL_MANAGER_H
 
 #include <kernel/cs_main.h>
+#include <podl/evaluator_jobs.h>
 #include <podl/gate.h>
 #include <podl/options.h>
 #include <podl/views.h>
@@ -62,7 +63,7 @@ public:
  * accepted is on disk before it takes effect; when it cannot be written, the answer is podl-store-error (LATER). No
  * call throws.
  */
-class Manager final : public BlockGate
+class Manager final : public BlockGate, public JobSource
 {
 public:
     using Options = ManagerOptions;
@@ -85,7 +86,7 @@ public:
     Submission AddObject(ObjectKind kind, const uint256& hash, std::span<const unsigned char> bytes) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     Submission SubmitVerdict(const VerdictKey& key, const Verdict& verdict) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     /** The node's own. */
-    Submission SubmitOwnVerdict(const VerdictKey& key, const Verdict& verdict) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    Submission SubmitOwnVerdict(const VerdictKey& key, const Verdict& verdict) override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     /** Report on a final's block; one per auditor, the latest stands. */
     Submission SubmitAudit(const uint256& block, const Audit& audit) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
 
@@ -93,7 +94,7 @@ public:
 
     std::optional<uint64_t> ObjectSize(ObjectKind kind, const uint256& hash) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** At most length bytes from offset; nullopt: not held (or unreadable) or offset beyond the end. */
-    std::optional<Bytes> ReadObject(ObjectKind kind, const uint256& hash, uint64_t offset, uint64_t length) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
+    std::optional<Bytes> ReadObject(ObjectKind kind, const uint256& hash, uint64_t offset, uint64_t length) const override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** Which kind of held object a Merkle root names (P2P type 5). */
     std::optional<ObjectKind> KindOfRoot(const uint256& root) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     /** What should be fetched from peers now, most urgent first. AddObject takes more than this: all that is named. */
@@ -120,12 +121,10 @@ public:
 
     // The node's own evaluator.
 
-    /** What it should measure, most urgent first. */
-    std::vector<JobView> OwnJobs() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    std::vector<JobView> OwnJobs() const override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     /** An evaluator over RPC has shown itself. */
     void NoteSidecar();
-    /** Whether one has lately. */
-    bool HasSidecar() const;
+    bool HasSidecar() const override;
 
     // Views for RPC.
 
