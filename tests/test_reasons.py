@@ -15,8 +15,16 @@ from podl_tools.errors import FailureClass, PodlError, RejectError
 # Not a string of its own in the code.
 WITHIN_A_TEXT = {"podl-model-copy"}
 ROOT = Path(__file__).parent.parent
-# Strings of the same form that are no reasons: programs, and the base class's own default.
-NO_REASONS = {"podl-evaluate", "podl-miner", "podl-requester", "podl-store", "podl-validator", "podl-error"}
+# Strings of the same form that are no reasons: programs, a thread, and the base class's own default.
+NO_REASONS = {
+    "podl-eval",
+    "podl-evaluate",
+    "podl-miner",
+    "podl-requester",
+    "podl-store",
+    "podl-validator",
+    "podl-error",
+}
 
 
 def reasons_of_the_protocol() -> set[str]:
