@@ -83,8 +83,22 @@ def _check(name: str, backend: Backend) -> bool:
 
 
 @click.command(help=__doc__)
-@click.option("--backend", "names", type=click.Choice(BACKENDS), multiple=True, default=BACKENDS)
-@click.option("--model", "models", type=click.Choice(list(PUBLISHED)), multiple=True, default=list(PUBLISHED))
+@click.option(
+    "--backend",
+    "names",
+    type=click.Choice(BACKENDS),
+    multiple=True,
+    default=BACKENDS,
+    help="What to check; repeatable.  [default: all]",
+)
+@click.option(
+    "--model",
+    "models",
+    type=click.Choice(list(PUBLISHED)),
+    multiple=True,
+    default=list(PUBLISHED),
+    help="Which networks to train; repeatable.  [default: all]",
+)
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of each backend.")
 def main(names: tuple[str, ...], models: tuple[str, ...], threads: int) -> None:
     """Check every model on every backend."""
