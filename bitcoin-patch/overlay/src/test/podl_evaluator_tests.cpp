@@ -4,10 +4,8 @@
 
 #include <podl/evaluator.h>
 
-#include <crypto/common.h>
-#include <crypto/sha256.h>
 #include <random.h>
-#include <span.h>
+#include <test/podl_arithmetic.h>
 #include <test/podl_vectors.h>
 #include <univalue.h>
 
@@ -16,7 +14,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,57 +25,12 @@ namespace {
 
 using Bytes = std::vector<unsigned char>;
 
-/** A program for the shape and the classes that its own bytes name. */
-Program Own(const Bytes& bytes)
-{
-    std::vector<uint16_t> shape;
-    for (size_t i{0}; i < bytes.at(1); ++i) shape.push_back(ReadLE16(&bytes.at(2 + 2 * i)));
-    auto program{Program::Parse(bytes, shape, ReadLE16(&bytes[bytes.size() - 6]))};
-    BOOST_REQUIRE_MESSAGE(program, Why(program));
-    return *program;
-}
-
-std::vector<int32_t> Integers(const UniValue& list)
-{
-    std::vector<int32_t> numbers;
-    for (const UniValue& number : list.getValues()) numbers.push_back(number.getInt<int32_t>());
-    return numbers;
-}
-
-/** int8 operand of a vector: bytes repeated, or drawn from the generator (vectors/README.md). */
-Bytes Operand(const UniValue& rule, size_t count)
-{
-    Bytes values;
-    if (rule.exists("bytes")) {
-        const auto given{HexBytes(rule["bytes"])};
-        for (size_t i{0}; i < count; ++i) values.push_back(given[i % given.size()]);
-        return values;
-    }
-    const auto seed{HexBytes(rule["seed"])};
-    const std::string tag{"|" + rule["tag"].get_str()};
-    const auto limit{rule["limit"].getInt<int64_t>()};
-    Bytes prefix(CSHA256::OUTPUT_SIZE);
-    Bytes block(CSHA256::OUTPUT_SIZE);
-    CSHA256().Write(seed.data(), seed.size()).Write(UCharCast(tag.data()), tag.size()).Finalize(prefix.data());
-    for (size_t i{0}; i < count; ++i) {
-        const size_t word{i % 8};
-        if (word == 0) {
-            unsigned char counter[8];
-            WriteBE64(counter, i / 8);
-            CSHA256().Write(prefix.data(), prefix.size()).Write(counter, sizeof(counter)).Finalize(block.data());
-        }
-        const int64_t value{(static_cast<int64_t>(ReadBE32(&block[4 * word])) * (2 * limit + 1) >> 32) - limit};
-        values.push_back(static_cast<unsigned char>(rule["absolute"].get_bool() ? std::abs(value) : value));
-    }
-    return values;
-}
-
 /** Numbers of all rows, one after the other. */
 std::vector<int32_t> Flat(const UniValue& rows)
 {
     std::vector<int32_t> numbers;
     for (const UniValue& row : rows.getValues()) {
-        for (const int32_t number : Integers(row)) numbers.push_back(number);
+        for (const int32_t number : Integers<int32_t>(row)) numbers.push_back(number);
     }
     return numbers;
 }
@@ -89,7 +41,7 @@ const Bytes CNN{ParseHex<unsigned char>("0103080008000100" "05"
 
 /** A small convolutional network with drawn weights and signed samples. */
 struct Drawn {
-    Program program{Own(CNN)};
+    Program program{OwnProgram(CNN)};
     Bytes weights;
     Bytes samples;
     Bytes labels;
@@ -114,12 +66,12 @@ BOOST_AUTO_TEST_SUITE(podl_evaluator_tests)
 BOOST_AUTO_TEST_CASE(vectors_of_logits)
 {
     for (const UniValue& vector : Cases(LoadVectors("arithmetic.json"), "forward")) {
-        const auto program{Own(HexBytes(vector["program"]))};
+        const auto program{OwnProgram(HexBytes(vector["program"]))};
         const auto expected{Flat(vector["logits"])};
         const auto weights{Operand(vector["weights"], program.n_params)};
         const auto samples{Operand(vector["samples"], vector["n"].getInt<size_t>() * program.SampleSize())};
         Bytes labels;
-        for (const int32_t label : Integers(vector["labels"])) labels.push_back(label);
+        for (const int32_t label : Integers<int32_t>(vector["labels"])) labels.push_back(label);
         for (const auto& kernel : Kernels()) {
             const std::string row{vector["case"].get_str() + " with " + kernel.name};
             for (const size_t threads : {1, 2}) {
@@ -139,7 +91,7 @@ BOOST_AUTO_TEST_CASE(vectors_of_scores)
 {
     for (const UniValue& vector : Cases(LoadVectors("arithmetic.json"), "scores")) {
         Measured score;
-        for (size_t i{0}; i < vector["labels"].size(); ++i) AddScore(Integers(vector["logits"][i]), vector["labels"][i].getInt<uint8_t>(), score);
+        for (size_t i{0}; i < vector["labels"].size(); ++i) AddScore(Integers<int32_t>(vector["logits"][i]), vector["labels"][i].getInt<uint8_t>(), score);
         BOOST_CHECK_EQUAL(score.count, vector["count"].getInt<uint32_t>());
         BOOST_CHECK_EQUAL(score.rank_sum, vector["rank_sum"].getInt<uint64_t>());
     }
@@ -217,7 +169,7 @@ BOOST_AUTO_TEST_CASE(memory_is_bounded)
     }
     const auto end{ParseHex<unsigned char>("0600000000000000" "0900020000000000")};
     bytes.insert(bytes.end(), end.begin(), end.end());
-    const auto program{Own(bytes)};
+    const auto program{OwnProgram(bytes)};
     const auto found{Evaluate(program, Bytes(program.n_params), {Bytes(1), Bytes(1)}, {})};
     BOOST_REQUIRE(!found);
     BOOST_CHECK_EQUAL(found.error().reason, "podl-eval-unavailable");
