@@ -78,7 +78,9 @@ def require_packages() -> None:
     prefix = apt_prefix() if missing else None
     if prefix is not None:
         print(f"installing system packages (missing: {', '.join(missing)})", flush=True)
-        apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+        # A fresh machine's own updates hold the lock for minutes.
+        wait = ("-o", "DPkg::Lock::Timeout=600")
+        apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *wait]
         for arguments in (["update", "-q"], ["install", "-y", "-q", *APT.split()]):
             subprocess.run([*apt, *arguments], capture_output=True, check=False)
         missing = missing_packages()
