@@ -21,10 +21,8 @@
 
 RPCResult PodlTemplateDoc()
 {
-    // A method's help is built anew at each call: fields of their own would cost every getblocktemplate 5 %, PoDL or not.
-    return {RPCResult::Type::OBJ, "podl", /*optional=*/true, "Proof of deep learning, only from podlheight on: phase (\"commit\" or \"reveal\"), height (the next without a final), opening_release_id (for the opening of a commitment), reveal_release_id (for a reveal, only in that phase), can_commit (whether a header on previousblockhash can be committed now)", {
-        {RPCResult::Type::ELISION, "", ""},
-    }};
+    // A method's help is built anew at each call: entries of their own for the fields cost every getblocktemplate 5 %, PoDL or not.
+    return {RPCResult::Type::ELISION, "podl", /*optional=*/true, "Proof of deep learning, only from podlheight on: \"podl\", an object of phase (\"commit\" or \"reveal\"), height (the next without a final), opening_release_id (for the opening of a commitment), reveal_release_id (for a reveal, only in that phase), can_commit (whether a header on previousblockhash can be committed now)"};
 }
 
 void PushPodlTemplate(const node::NodeContext& node, const CBlockIndex& prev, UniValue& result)
