@@ -251,8 +251,9 @@ private:
     static uint64_t SizeLimit(const ObjectContext& context);
     uint64_t CandidateBytes() const;
     uint64_t CandidateQuota() const;
-    /** Drop candidates' data that are worth less than this object until it fits. */
-    bool MakeRoom(const ObjectId& id, uint64_t size);
+    /** Candidates' data that are worth less than this object and must go for it; nullopt: it would not fit all the same. */
+    std::optional<std::vector<ObjectId>> RoomFor(const ObjectId& id, uint64_t size) const;
+    Reject NoRoom() const;
     void DropLosers();
     std::vector<Need> Needs(int64_t now) const;
     void FinalNeeds(const FinalRecord& final, std::vector<Need>& needs) const;

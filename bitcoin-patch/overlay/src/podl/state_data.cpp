@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cassert>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 /** Data objects: who names them, what is taken, kept and missing. */
@@ -26,23 +27,22 @@ constexpr uint8_t P2P_DATA{5};
 //! For how long the same part of the archive is wanted, seconds.
 constexpr int64_t ARCHIVE_TURN{600};
 
-/** What a candidate's data are worth when room is short; only those worth less make room. */
-int WorthOf(CandidateState state)
+/** What data are worth when room is short, more is better: use, reach, place in the list, kind. */
+using Worth = std::tuple<int, int64_t, int64_t, int>;
+
+/**
+ * Data are worth what their candidate may still reach, so that which ones are held in the end depends on claims and
+ * measurements, not on who came first. Of equal claims the one listed first counts more. Nobody needs the model
+ * before the count is known.
+ */
+Worth WorthOf(const Candidate& candidate, ObjectKind kind)
 {
-    switch (state) {
-    case CandidateState::WAITING_BODY:
-    case CandidateState::WAITING_WEIGHTS:
-    case CandidateState::WAITING_SHARD:
-    case CandidateState::WAITING_VERDICT:
-    case CandidateState::VALID:
-        return 2;
-    case CandidateState::NOT_NEEDED:
-        return 1;
-    case CandidateState::FALSE_CLAIM:
-    case CandidateState::INVALID:
-        return 0;
-    } // no default case, so the compiler can warn about missing cases
-    assert(false);
+    const bool lost{candidate.state == CandidateState::FALSE_CLAIM || candidate.state == CandidateState::INVALID};
+    if (lost) return {};
+    const bool early{kind == ObjectKind::MODEL && candidate.state != CandidateState::VALID};
+    const auto& measured{candidate.facts.measured};
+    const auto reach{measured ? measured->count : candidate.reveals.front().claim.claim};
+    return {early ? 1 : 2, reach, -int64_t{candidate.position}, -static_cast<int>(kind)};
 }
 
 } // namespace
@@ -133,9 +133,7 @@ Result<std::optional<ObjectContext>> State::ContextFor(const ObjectId& id, uint6
     if (!context) return Refuse(FailureClass::LATER, "podl-data-unwanted", "no accepted entry and no candidate names it");
     const auto limit{SizeLimit(*context)};
     if (size == 0 || size > limit) return Refuse(FailureClass::DATA, "podl-data-size", strprintf("%u bytes, not 1..%u", size, limit));
-    if (id.kind != ObjectKind::SHARD && !NamedByFinal(id) && !MakeRoom(id, size)) {
-        return Refuse(FailureClass::LATER, "podl-data-full", strprintf("%u bytes of candidates' data held", CandidateBytes()));
-    }
+    if (!RoomFor(id, size)) return util::Unexpected{NoRoom()};
     return context;
 }
 
@@ -178,6 +176,12 @@ Submission State::AddObject(const ObjectId& id, uint64_t size, int64_t now, Even
         return Refusal({FailureClass::LATER, "podl-data-unwanted", "nobody names it any more"});
     }
     if (m_files.Has(id)) return {.status = SubmitStatus::DUPLICATE};
+    const auto victims{RoomFor(id, size)};
+    if (!victims) {
+        m_files.Remove(id);
+        return Refusal(NoRoom());
+    }
+    for (const auto& victim : *victims) m_files.Remove(victim);
     m_files.Add(id, size);
     m_archive.erase(id);
     if (id.kind == ObjectKind::BODY) {
@@ -198,29 +202,38 @@ uint64_t State::CandidateBytes() const
     return bytes;
 }
 
+Reject State::NoRoom() const
+{
+    return {FailureClass::LATER, "podl-data-full", strprintf("%u bytes of candidates' data held", CandidateBytes())};
+}
+
 uint64_t State::CandidateQuota() const
 {
     return m_schedule.TaskFor(m_schedule.FirstHeight())->task.disk_bytes;
 }
 
-bool State::MakeRoom(const ObjectId& id, uint64_t size)
+std::optional<std::vector<ObjectId>> State::RoomFor(const ObjectId& id, uint64_t size) const
 {
+    std::vector<ObjectId> victims;
+    if (id.kind == ObjectKind::SHARD || NamedByFinal(id)) return victims;
     const uint64_t quota{CandidateQuota()};
-    if (size > quota) return false;
-    std::map<ObjectId, int> worth; // 0 for what is not here, such as data of an earlier attempt
+    if (size > quota) return std::nullopt;
+    std::map<ObjectId, Worth> worth; // nothing for what is not here, such as data of an earlier attempt
     for (const auto& [_, candidate] : m_table.ByPosition()) {
-        for (const auto& object : ObjectsOf(candidate)) worth[object] = std::max(worth[object], WorthOf(candidate.state));
+        for (const auto& object : ObjectsOf(candidate)) worth[object] = std::max(worth[object], WorthOf(candidate, object.kind));
     }
-    std::vector<std::pair<int, ObjectId>> victims;
+    std::vector<std::pair<Worth, ObjectId>> lower;
     for (const auto& [held, _] : m_files.All()) {
-        if (held.kind != ObjectKind::SHARD && !NamedByFinal(held) && worth[held] < worth[id]) victims.emplace_back(worth[held], held);
+        if (held.kind != ObjectKind::SHARD && !NamedByFinal(held) && worth[held] < worth[id]) lower.emplace_back(worth[held], held);
     }
-    std::ranges::sort(victims);
-    for (const auto& [_, victim] : victims) {
-        if (CandidateBytes() <= quota - size) break;
-        m_files.Remove(victim);
+    std::ranges::sort(lower);
+    auto bytes{CandidateBytes()};
+    for (auto it{lower.begin()}; it != lower.end() && bytes > quota - size; ++it) {
+        bytes -= *m_files.Size(it->second);
+        victims.push_back(it->second);
     }
-    return CandidateBytes() <= quota - size;
+    if (bytes > quota - size) return std::nullopt;
+    return victims;
 }
 
 void State::DropLosers()

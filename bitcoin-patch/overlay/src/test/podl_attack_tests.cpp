@@ -6,6 +6,7 @@
 #include <chainparams.h>
 #include <consensus/merkle.h>
 #include <podl/codec.h>
+#include <podl/object_check.h>
 #include <pow.h>
 #include <primitives/block.h>
 #include <primitives/transaction.h>
@@ -87,6 +88,33 @@ BOOST_AUTO_TEST_CASE(whoever_fills_the_pool_first_keeps_nobody_out)
         for (const auto& commitment : m_manager->Commitments().commitments) held.insert(commitment.hash);
         BOOST_CHECK(held == std::set({miners[2].Hash(), miners[3].Hash(), miners[4].Hash(), miners[5].Hash()}));
     }
+}
+
+BOOST_AUTO_TEST_CASE(whoever_fills_the_disk_first_keeps_nobody_out)
+{
+    // G10: two valid candidates of low counts fill the task's quota before the best one's bytes come.
+    std::vector<Mined> miners;
+    std::vector<uint256> list;
+    for (uint16_t i{0}; i < 4; ++i) {
+        miners.push_back(Mine(FIRST_HEIGHT, m_base, i));
+        list.push_back(miners.back().Hash());
+    }
+    const auto release{MakeRelease(FIRST_HEIGHT, 0, m_base, list)};
+    Accept(release);
+    const std::vector<uint32_t> counts{21, 20, 60};
+    for (size_t i{0}; i < 3; ++i) {
+        BOOST_REQUIRE_EQUAL(Reveal(miners[i], release, counts[i]), "");
+        Measure(miners[i], release, counts[i]);
+        BOOST_CHECK_EQUAL(StateOf(miners[i]), "valid");
+    }
+    BOOST_CHECK_EQUAL(StateOf(miners[1]), "not-needed");
+    BOOST_CHECK_EQUAL(Body(miners[1], *ParseBody(miners[1].body)), "podl-data-full");
+    // Nothing is given up for an object that does not fit all the same, or for bytes that are another object's.
+    BOOST_REQUIRE_EQUAL(Reveal(miners[3], release, 30), "");
+    const auto offer{[&](const Bytes& bytes) { return m_manager->AddObject(ObjectKind::BODY, miners[3].Hash(), bytes).reason; }};
+    BOOST_CHECK_EQUAL(offer(Bytes(400)), "podl-data-full");
+    BOOST_CHECK_EQUAL(offer(miners[0].body), "podl-body-mismatch");
+    BOOST_CHECK_EQUAL(StateOf(miners[0]), "valid");
 }
 
 BOOST_AUTO_TEST_CASE(the_tip_moves_with_the_final_alone)
