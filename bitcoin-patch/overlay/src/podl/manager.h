@@ -151,6 +151,8 @@ public:
     void Interrupt() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     /** Join the worker and let go of the chain; before validation and the scheduler stop. */
     void Stop() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    /** What the worker does whenever it is woken: all that can be done now. @returns false if the chain is not ready */
+    bool Work() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** Wait until the worker has nothing left to do (or is not running). */
     void SyncQueue() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
 
@@ -190,8 +192,6 @@ private:
     // Worker thread (manager_worker.cpp)
     void Run() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     bool IsInterrupted() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
-    /** Do all that can be done now. @returns false if the chain is not ready */
-    bool Work() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** Take a final's block one step further. @returns whether anything has changed */
     bool Advance(ChainLink& chain, const FeedTask& task) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     bool AdvanceHeader(ChainLink& chain, const FeedTask& task) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);

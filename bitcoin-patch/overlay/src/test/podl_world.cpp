@@ -94,6 +94,7 @@ std::shared_ptr<const CBlock> FakeChain::ReadBlock(const uint256& hash) const
 
 void FakeChain::FeedHeader(const CBlockHeader& header)
 {
+    if (m_stalled) return;
     CBlockIndex prev;
     prev.nHeight = m_blocks.at(header.hashPrevBlock).height;
     const auto hash{header.GetHash()};
@@ -103,6 +104,7 @@ void FakeChain::FeedHeader(const CBlockHeader& header)
 
 void FakeChain::FeedBlock(const std::shared_ptr<const CBlock>& block)
 {
+    if (m_stalled) return;
     auto& entry{m_blocks.at(block->GetHash())};
     entry.data = block;
     entry.state = BlockState::DATA;
@@ -111,6 +113,7 @@ void FakeChain::FeedBlock(const std::shared_ptr<const CBlock>& block)
 
 void FakeChain::Activate()
 {
+    if (m_stalled) return;
     LOCK(::cs_main);
     for (auto& [hash, block] : m_blocks) {
         if (block.state != BlockState::DATA || StateOf(block.data->hashPrevBlock) != BlockState::CONNECTED) continue;

@@ -56,6 +56,7 @@ public:
     std::map<uint256, std::string> m_refusals; //!< blocks whose connection fails, and why
     std::optional<Tip> m_tip;
     int m_flushed{-1};
+    bool m_stalled{false}; //!< validation does nothing for now
 
     void AddConnected(const uint256& hash, int height);
 
