@@ -173,6 +173,29 @@ def test_no_final_while_the_node_cannot_serve_the_shard(
     assert len(world.fake.schedule.finals) == 1
 
 
+@pytest.mark.parametrize("fault", ["gone", "full"])
+def test_no_final_before_the_node_has_the_verdict(world: World, fault: str) -> None:
+    requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
+    miners["ann"].step()
+
+    def fails(*_: Any) -> dict[str, Any]:
+        if fault == "gone":  # killed after the measurement, before it has noted it
+            raise NodeUnreachableError("gone")
+        return {"status": "later", "reason": "podl-store-error", "detail": "full"}
+
+    world.fake.rpc_submitpodlverdict = fails  # type: ignore[method-assign]
+    if fault == "gone":
+        with pytest.raises(NodeUnreachableError):
+            world.later(10, requester.step)
+    else:
+        world.later(10, requester.step)
+    assert not world.fake.schedule.finals
+    del world.fake.rpc_submitpodlverdict
+    requester.step()
+    assert len(world.fake.reported) == 1
+    assert len(world.fake.schedule.finals) == 1
+
+
 def test_next_attempt_when_nobody_reveals(world: World) -> None:
     requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
     world.later(OPTIONS.max_phase - 1, requester.step)

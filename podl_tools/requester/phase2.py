@@ -103,8 +103,13 @@ class PhaseTwo:
         self._candidates = {candidate.hash: candidate for candidate in found.candidates}
         return [self._book.entrant(candidate, current.release.id) for candidate in found.candidates]
 
-    def measure(self, current: Round, sealed: SealedTask, entrant: Entrant) -> None:
-        """Evaluate a candidate and report the count to the node."""
+    def measure(self, current: Round, sealed: SealedTask, entrant: Entrant) -> bool:
+        """
+        Evaluate a candidate and report the count to the node; False when the node cannot note it now.
+
+        What the node has not taken counts as not measured: a final could be signed that the node, without
+        another evaluator, never connects.
+        """
         candidate = self._candidates[entrant.hash]
         task, release = current.task.body, current.release.body
         architecture = Recipe.parse(candidate.recipe).architecture
@@ -115,11 +120,10 @@ class PhaseTwo:
         except (DataMissingError, TransferError) as error:
             _LOGGER.info("candidate %s is not served: %s", entrant.hash[::-1].hex(), error)
             self._book.note_outcome(entrant.hash, Outcome.NOT_SERVED)
-            return
+            return True
         if found is None:
             self._book.note_outcome(entrant.hash, Outcome.INVALID)
-            return
-        self._book.note_measured(candidate.weights_root, current.release.id, found)
+            return True
         device = self._checker.device(program)
         _LOGGER.info(
             "candidate %s: %d of %d correct, claims %s, on %s",
@@ -134,6 +138,10 @@ class PhaseTwo:
             key = verdict_key(task.arithmetic, layers, candidate.weights_root, release.test_root)
             answer = self._node.submit_verdict(Verdict(key, found.count, found.rank_sum, device, _EVALUATOR))
             _LOGGER.info("verdict: %s", answer)
+            if not answer.held and not answer.refused:
+                return False
+        self._book.note_measured(candidate.weights_root, current.release.id, found)
+        return True
 
     def disagreement(self, current: Round, entrant: Entrant) -> str:
         """

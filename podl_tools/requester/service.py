@@ -183,8 +183,7 @@ class Requester:
         sealed = self._shelf.find(current.task.body)
         match action:
             case Measure(entrant):
-                self._phase_two.measure(current, sealed, entrant)
-                return True
+                return self._phase_two.measure(current, sealed, entrant)
             case Check(entrant):
                 return self._phase_two.check(current, schedule, sealed, entrant)
             case Finalise(entrant, skipped):
