@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.examples import Examples
 from podl_tools.ml.evaluation import Evaluation, evaluate
 from podl_tools.tool_errors import ToolError
@@ -52,16 +53,26 @@ def measure(
     ------
     MeasuringStoppedError
         `go_on` said no.
+    EvaluatorUnavailableError
+        The machine ran out of memory, or its device failed.
     ModelSizeError, ModelRangeError, ExamplesError
         Weights or samples do not fit the program.
 
     """
     count = rank_sum = 0
+    failures = backend.network(program).failures
     for start in range(0, len(examples), _SLICE):
         if not go_on():
             raise MeasuringStoppedError(f"stopped after {start} of {len(examples)} samples")
         part = slice(start, start + _SLICE)
-        found = evaluate(program, weights, Examples(examples.samples[part], examples.labels[part]), backend)
+        try:
+            found = evaluate(
+                program, weights, Examples(examples.samples[part], examples.labels[part]), backend
+            )
+        except MemoryError as error:
+            raise EvaluatorUnavailableError("out of memory") from error
+        except failures as error:
+            raise EvaluatorUnavailableError(f"the device failed: {error}") from error
         count += found.count
         rank_sum += found.rank_sum
     return Evaluation(count, rank_sum, len(examples))

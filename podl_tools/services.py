@@ -135,6 +135,8 @@ def run_service(body: Callable[[Wakeup], None]) -> int:
         return _explain(str(error), error.exit_code if isinstance(error, ToolError) else EXIT_UNEXPECTED)
     except OSError as error:  # a full disk, a log file that cannot be opened
         return _explain(f"{error.filename or 'input or output'}: {error.strerror or error}", EXIT_UNEXPECTED)
+    except MemoryError:
+        return _explain("out of memory", EXIT_UNEXPECTED)
     finally:
         wakeup.close()
     return 0

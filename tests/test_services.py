@@ -186,6 +186,14 @@ def test_full_disk_is_explained_in_one_line(
     assert [(found, found.read_bytes()) for found in tmp_path.iterdir()] == [(path, b"before")]
 
 
+def test_no_memory_is_explained_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def greedy(_: Wakeup) -> None:
+        raise MemoryError
+
+    assert run_service(greedy) == 1
+    assert capsys.readouterr().err == "Error: out of memory\n"
+
+
 def test_exit_codes_are_distinct() -> None:
     own = [found for found in ToolError.__subclasses__() if "exit_code" in vars(found)]
     assert len({found.exit_code for found in own}) == len(own)

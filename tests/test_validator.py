@@ -146,6 +146,23 @@ def test_slow_measurement_is_given_up(world: World) -> None:
     assert world.fake.reported == []
 
 
+@pytest.mark.parametrize("where", ["podl_tools.measuring.evaluate", "podl_tools.validator.service.download"])
+def test_without_memory_nothing_is_reported(
+    world: World, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def greedy(*_: object) -> None:
+        raise MemoryError
+
+    validator = world.validator()
+    with monkeypatch.context() as patched:
+        patched.setattr(where, greedy)
+        assert validator.step() == 2
+    assert world.fake.reported == []
+    assert "out of memory" in caplog.text
+    world.later(2, validator.step)
+    assert len(world.fake.reported) == 1
+
+
 def test_conflicting_verdict_is_sent_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     validator = world.validator()
     jobs = world.fake.call("listpodlcandidates")

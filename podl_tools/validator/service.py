@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from podl_tools.chain.data import Kind, download, obtain_shard
 from podl_tools.chain.verdict import Verdict
 from podl_tools.dataset import data_size, parse_examples
-from podl_tools.errors import PodlError
+from podl_tools.errors import EvaluatorUnavailableError, PodlError
 from podl_tools.measuring import MeasuringStoppedError, measure
 from podl_tools.program import Program
 from podl_tools.tool_errors import DataMissingError, NodeError
@@ -102,6 +102,8 @@ class Validator:
             self._put_off(job, error)
         except PodlError as error:
             self._put_off(job, error)
+        except MemoryError:
+            self._put_off(job, EvaluatorUnavailableError("out of memory"))
         else:
             self._report(job, found, device)
 
