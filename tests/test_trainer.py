@@ -218,8 +218,8 @@ def test_lost_bytes_are_uploaded_again(world: World) -> None:
 def opening(height: int) -> Opening:
     hashes = [bytes([number]) * 32 for number in range(1, 10)]
     return Opening(
-        hashes[0], hashes[1], height, hashes[2], hashes[3], hashes[4], 5, hashes[5], hashes[6], 3, hashes[7],
-        hashes[8], bytes(32),
+        hashes[0], hashes[1], height, hashes[2], TRAINED.weights_root, TRAINED.model_root, 5, hashes[5],
+        hashes[6], 3, hashes[7], hashes[8], bytes(32),
     )  # fmt: skip
 
 
@@ -263,6 +263,17 @@ def test_half_written_jobs_are_removed_and_damaged_ones_are_named(tmp_path: Path
         record.write_text(damaged)
         with pytest.raises(InputFileError):
             store.load()
+
+
+@pytest.mark.parametrize("name", ["job.json", "model", "weights", "block"])
+@pytest.mark.parametrize("change", [lambda data: bytes(len(data)), lambda data: data[:-3]])
+def test_no_damaged_file_of_a_job_is_used(world: World, name: str, change: Callable[[bytes], bytes]) -> None:
+    _, miner, job = committed(world)
+    miner.stop()
+    path = job.directory / name
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(InputFileError, match=rf"{job.directory.name} is damaged .*remove the folder"):
+        JobStore(job.directory.parent).load()
 
 
 def run_until(event: threading.Event) -> Callable[[Callable[[int], None]], TrainedModel]:

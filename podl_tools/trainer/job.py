@@ -14,6 +14,7 @@ from podl_tools.disclosure import Disclosure
 from podl_tools.errors import RejectError
 from podl_tools.files import make_directory, read_file, read_json, write_file, write_json
 from podl_tools.keys import SigningKey
+from podl_tools.merkle import data_root
 from podl_tools.recipe import Recipe
 from podl_tools.tool_errors import InputFileError
 
@@ -134,7 +135,7 @@ class JobStore:
         Raises
         ------
         InputFileError
-            A record is damaged.
+            A file is damaged; without the job's folder its model is trained anew.
 
         """
         jobs = []
@@ -192,15 +193,27 @@ def read_checkpoints(folder: Path, root: bytes) -> tuple[tuple[bytes, bytes], ..
 
 
 def _read(directory: Path) -> Job:
-    record = read_json(directory / _RECORD)
     path = directory / _BLOCK
     try:
+        record = read_json(directory / _RECORD)
         opening = Opening.parse(_hex(record, "opening"))
         recipe = Recipe.parse(_hex(record, "recipe"))
         block = parse_block(read_file(path)) if path.exists() else None
-    except RejectError as error:
-        raise InputFileError(f"{directory}: {error}") from None
+        _check(directory, opening, block)
+    except (RejectError, InputFileError) as error:
+        raise InputFileError(
+            f"{directory} is damaged ({error}); remove the folder, and its model is trained anew"
+        ) from None
     return Job(opening, recipe, _hex(record, "payout"), _hex(record, "reveal_secret"), directory, block)
+
+
+def _check(directory: Path, opening: Opening, block: PodlBlock | None) -> None:
+    """Demand that the files are those that the opening commits to."""
+    if block is not None and block.header.model_hash != opening.model_hash:
+        raise RejectError("podl-hashmodel", "the block is another model's")
+    for name, root in (("model", opening.model_root), ("weights", opening.weights_root)):
+        if data_root(read_file(directory / name)) != root:
+            raise RejectError("podl-data-root", f"the file {name} has other bytes than were trained")
 
 
 def _hex(record: dict[str, Any], name: str) -> bytes:
