@@ -162,7 +162,7 @@ void Net::OnData(NodeId peer, DataMessage&& message)
         if (IsSmall(object.type)) {
             m_small.NotFound(peer, object);
         } else {
-            m_chunks.NotFound(peer, object, message.chunk, NodeClock::now());
+            m_chunks.NotFound(peer, object, message.chunk, Clock::now());
         }
     } else if (!IsSmall(object.type)) {
         OnChunk(peer, std::move(message));
@@ -187,14 +187,14 @@ void Net::OnSmall(NodeId peer, const ObjectRef& object, const Bytes& bytes)
     } else {
         // An entry that must wait comes with the schedule.
         m_small.Judged(peer, object, DONE);
-        if (result.reason == "podl-entry-prev" || result.reason == "podl-release-prev") m_schedule.Orphan(peer, NodeClock::now());
+        if (result.reason == "podl-entry-prev" || result.reason == "podl-release-prev") m_schedule.Orphan(peer, Clock::now());
     }
 }
 
 void Net::OnChunk(NodeId peer, DataMessage&& message)
 {
     const ObjectRef object{message.object};
-    const ChunkFetcher::Delivery delivery{m_chunks.Received(peer, std::move(message), NodeClock::now())};
+    const ChunkFetcher::Delivery delivery{m_chunks.Received(peer, std::move(message), Clock::now())};
     switch (delivery.status) {
     case ChunkFetcher::Delivery::Status::IGNORED:
     case ChunkFetcher::Delivery::Status::KEPT:
@@ -205,7 +205,7 @@ void Net::OnChunk(NodeId peer, DataMessage&& message)
     case ChunkFetcher::Delivery::Status::COMPLETE: {
         const Submission result{m_manager.AddObject(delivery.kind, object.id, delivery.bytes)};
         // Chunks of data are proven one by one and may come from many peers: only a body has a single sender.
-        if (object.type == ObjectType::BODY && Judge(peer, object, result)) m_chunks.Refused(peer, object, NodeClock::now());
+        if (object.type == ObjectType::BODY && Judge(peer, object, result)) m_chunks.Refused(peer, object, Clock::now());
         LogDebug(BCLog::PODL, "Fetched %s, %u bytes: %s", object.ToString(), delivery.bytes.size(), result.reason.empty() ? "stored" : result.reason);
         return;
     }

@@ -70,7 +70,7 @@ public:
     bool AdmitHeaders(const CBlockIndex& prev, std::vector<CBlockHeader>& headers) const;
 
 private:
-    using Clock = std::chrono::steady_clock;
+    using Clock = SteadyClock; //!< the fetchers' too: a system clock that is set back must not stop them
 
     //! What other threads leave for the message thread.
     struct Notes {

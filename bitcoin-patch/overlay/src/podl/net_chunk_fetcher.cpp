@@ -81,7 +81,7 @@ void ChunkFetcher::Restart(Item& item)
     item.source = -1;
 }
 
-void ChunkFetcher::Avoid(const ObjectRef& object, Item& item, NodeId peer, NodeClock::time_point until)
+void ChunkFetcher::Avoid(const ObjectRef& object, Item& item, NodeId peer, SteadyClock::time_point until)
 {
     item.avoid[peer] = until;
     m_peers.at(peer).has.erase(object);
@@ -91,7 +91,7 @@ void ChunkFetcher::Avoid(const ObjectRef& object, Item& item, NodeId peer, NodeC
     if (item.source == peer) Restart(item);
 }
 
-void ChunkFetcher::Expire(NodeClock::time_point now)
+void ChunkFetcher::Expire(SteadyClock::time_point now)
 {
     for (auto& [object, item] : m_items) {
         std::set<NodeId> silent;
@@ -102,12 +102,13 @@ void ChunkFetcher::Expire(NodeClock::time_point now)
         for (const NodeId peer : silent) {
             ++m_peers.at(peer).silent;
             ++item.failures[peer];
+            ++item.stalls;
             Avoid(object, item, peer, now + AVOID_TIME);
         }
     }
 }
 
-void ChunkFetcher::Answered(NodeId peer, NodeClock::time_point now)
+void ChunkFetcher::Answered(NodeId peer, SteadyClock::time_point now)
 {
     Peer& state{m_peers.at(peer)};
     state.last_answer = now;
@@ -132,7 +133,7 @@ bool ChunkFetcher::Fits(const ObjectRef& object)
     return reserved == 0 || reserved + size <= m_limits.buffer_bytes;
 }
 
-NodeId ChunkFetcher::Choose(const ObjectRef& object, const Item& item, NodeClock::time_point now) const
+NodeId ChunkFetcher::Choose(const ObjectRef& object, const Item& item, SteadyClock::time_point now) const
 {
     NodeId best{-1};
     // Failures come first, or a peer that announces what it withholds would be asked again and again.
@@ -148,7 +149,7 @@ NodeId ChunkFetcher::Choose(const ObjectRef& object, const Item& item, NodeClock
     return best;
 }
 
-void ChunkFetcher::AskFor(const ObjectRef& object, Item& item, NodeClock::time_point now, std::vector<FetchRequest>& requests)
+void ChunkFetcher::AskFor(const ObjectRef& object, Item& item, SteadyClock::time_point now, std::vector<FetchRequest>& requests)
 {
     const uint32_t count{item.size ? CountOf(*item.size) : 1};
     for (uint32_t chunk{0}; chunk < count; ++chunk) {
@@ -164,9 +165,11 @@ void ChunkFetcher::AskFor(const ObjectRef& object, Item& item, NodeClock::time_p
     }
 }
 
-std::vector<FetchRequest> ChunkFetcher::Next(NodeClock::time_point now)
+std::vector<FetchRequest> ChunkFetcher::Next(SteadyClock::time_point now)
 {
     Expire(now);
+    // Whoever withholds what is most urgent must not hold all places, or all of the buffer, again and again.
+    std::ranges::stable_sort(m_order, {}, [&](const ObjectRef& object) { return m_items.at(object).stalls; });
     std::vector<FetchRequest> requests;
     size_t active = std::ranges::count_if(m_items, [](const auto& item) { return IsLive(item.second); });
     for (const ObjectRef& object : m_order) {
@@ -192,7 +195,7 @@ ChunkFetcher::Delivery ChunkFetcher::Check(const ObjectRef& object, const Item& 
     return {KEPT};
 }
 
-ChunkFetcher::Delivery ChunkFetcher::Keep(Item& item, uint32_t chunk, Chunk&& content, NodeClock::time_point now)
+ChunkFetcher::Delivery ChunkFetcher::Keep(Item& item, uint32_t chunk, Chunk&& content, SteadyClock::time_point now)
 {
     item.chunks[chunk] = std::move(content.bytes);
     if (item.chunks.size() < CountOf(*item.size)) return {Delivery::Status::KEPT};
@@ -204,7 +207,7 @@ ChunkFetcher::Delivery ChunkFetcher::Keep(Item& item, uint32_t chunk, Chunk&& co
     return whole;
 }
 
-ChunkFetcher::Delivery ChunkFetcher::Received(NodeId peer, DataMessage&& message, NodeClock::time_point now)
+ChunkFetcher::Delivery ChunkFetcher::Received(NodeId peer, DataMessage&& message, SteadyClock::time_point now)
 {
     const auto it{m_items.find(message.object)};
     if (it == m_items.end() || !message.content) return {};
@@ -236,7 +239,7 @@ ChunkFetcher::Delivery ChunkFetcher::Received(NodeId peer, DataMessage&& message
     return Keep(item, message.chunk, std::move(*message.content), now);
 }
 
-void ChunkFetcher::NotFound(NodeId peer, const ObjectRef& object, uint32_t chunk, NodeClock::time_point now)
+void ChunkFetcher::NotFound(NodeId peer, const ObjectRef& object, uint32_t chunk, SteadyClock::time_point now)
 {
     const auto it{m_items.find(object)};
     if (it == m_items.end() || !it->second.asks.contains({chunk, peer})) return;
@@ -245,7 +248,7 @@ void ChunkFetcher::NotFound(NodeId peer, const ObjectRef& object, uint32_t chunk
     Avoid(object, it->second, peer, now + AVOID_TIME);
 }
 
-void ChunkFetcher::Refused(NodeId peer, const ObjectRef& object, NodeClock::time_point now)
+void ChunkFetcher::Refused(NodeId peer, const ObjectRef& object, SteadyClock::time_point now)
 {
     const auto it{m_items.find(object)};
     if (it == m_items.end()) return;

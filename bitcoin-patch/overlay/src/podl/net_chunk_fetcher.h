@@ -63,19 +63,19 @@ public:
     void Connected(NodeId peer);
     void Disconnected(NodeId peer);
     void SetLimits(const PeerLimits& limits) { m_limits = limits; }
-    /** What to fetch, most urgent first; everything else is forgotten. */
+    /** What to fetch, most urgent first, as long as it does not stall; everything else is forgotten. */
     void SetWanted(const std::vector<Want>& wanted);
     void Announced(NodeId peer, const ObjectRef& object);
 
-    std::vector<FetchRequest> Next(NodeClock::time_point now);
-    Delivery Received(NodeId peer, DataMessage&& message, NodeClock::time_point now);
-    void NotFound(NodeId peer, const ObjectRef& object, uint32_t chunk, NodeClock::time_point now);
+    std::vector<FetchRequest> Next(SteadyClock::time_point now);
+    Delivery Received(NodeId peer, DataMessage&& message, SteadyClock::time_point now);
+    void NotFound(NodeId peer, const ObjectRef& object, uint32_t chunk, SteadyClock::time_point now);
     /** A body turned out to be wrong as a whole: try again with another peer. */
-    void Refused(NodeId peer, const ObjectRef& object, NodeClock::time_point now);
+    void Refused(NodeId peer, const ObjectRef& object, SteadyClock::time_point now);
 
 private:
     struct Ask {
-        NodeClock::time_point since{};
+        SteadyClock::time_point since{};
         bool live{true}; //!< counted in Peer::in_flight; an answer that comes after a time-out is still taken
     };
     struct Item {
@@ -83,15 +83,16 @@ private:
         std::optional<uint64_t> size{}; //!< once a chunk has told it; for data it is proven and stays
         std::map<uint32_t, Bytes> chunks{};
         std::map<std::pair<uint32_t, NodeId>, Ask> asks{};
-        std::map<NodeId, NodeClock::time_point> avoid{}; //!< peers not to ask before that time
+        std::map<NodeId, SteadyClock::time_point> avoid{}; //!< peers not to ask before that time
         std::map<NodeId, size_t> failures{};             //!< how often a peer was silent, lied or took back what it had announced
+        size_t stalls{0};                                //!< time-outs: what had fewer has its turn first
         NodeId source{-1};                               //!< the peer of a body's current try
-        NodeClock::time_point not_before{};
+        SteadyClock::time_point not_before{};
     };
     struct Peer {
         size_t in_flight{0};
         size_t silent{0}; //!< time-outs since its last answer
-        NodeClock::time_point last_answer{};
+        SteadyClock::time_point last_answer{};
         std::set<ObjectRef> has{};
         std::deque<ObjectRef> has_order{};
     };
@@ -99,14 +100,14 @@ private:
 
     static bool IsLive(const Item& item);
     static uint64_t Reserved(const Item& item) { return item.size.value_or(item.want.size); }
-    void Expire(NodeClock::time_point now);
+    void Expire(SteadyClock::time_point now);
     bool Fits(const ObjectRef& object);
-    void AskFor(const ObjectRef& object, Item& item, NodeClock::time_point now, std::vector<FetchRequest>& requests);
-    NodeId Choose(const ObjectRef& object, const Item& item, NodeClock::time_point now) const;
+    void AskFor(const ObjectRef& object, Item& item, SteadyClock::time_point now, std::vector<FetchRequest>& requests);
+    NodeId Choose(const ObjectRef& object, const Item& item, SteadyClock::time_point now) const;
     Delivery Check(const ObjectRef& object, const Item& item, uint32_t chunk, const Chunk& content) const;
-    Delivery Keep(Item& item, uint32_t chunk, Chunk&& content, NodeClock::time_point now);
-    void Avoid(const ObjectRef& object, Item& item, NodeId peer, NodeClock::time_point until);
-    void Answered(NodeId peer, NodeClock::time_point now);
+    Delivery Keep(Item& item, uint32_t chunk, Chunk&& content, SteadyClock::time_point now);
+    void Avoid(const ObjectRef& object, Item& item, NodeId peer, SteadyClock::time_point until);
+    void Answered(NodeId peer, SteadyClock::time_point now);
     void Restart(Item& item);
     void Release(std::pair<const std::pair<uint32_t, NodeId>, Ask>& ask);
 

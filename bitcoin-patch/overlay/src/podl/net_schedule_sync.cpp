@@ -13,7 +13,7 @@ void ScheduleSync::Heard(NodeId peer)
     if (const auto it{m_peers.find(peer)}; it != m_peers.end()) it->second.behind = false;
 }
 
-void ScheduleSync::Orphan(NodeId peer, NodeClock::time_point now)
+void ScheduleSync::Orphan(NodeId peer, SteadyClock::time_point now)
 {
     const auto it{m_peers.find(peer)};
     if (it == m_peers.end() || now < it->second.next_orphan) return;
@@ -38,7 +38,7 @@ bool ScheduleSync::Arrived(NodeId peer)
     return true;
 }
 
-std::vector<ScheduleSync::Question> ScheduleSync::Next(NodeClock::time_point now)
+std::vector<ScheduleSync::Question> ScheduleSync::Next(SteadyClock::time_point now)
 {
     std::vector<Question> questions;
     for (auto& [peer, state] : m_peers) {
@@ -58,7 +58,7 @@ std::vector<ScheduleSync::Question> ScheduleSync::Next(NodeClock::time_point now
     return questions;
 }
 
-void ScheduleSync::Received(NodeId peer, const Page& page, NodeClock::time_point now)
+void ScheduleSync::Received(NodeId peer, const Page& page, SteadyClock::time_point now)
 {
     const auto it{m_peers.find(peer)};
     if (it == m_peers.end()) return;

@@ -55,12 +55,12 @@ public:
     /** A peer has shown that it has what we have. */
     void Heard(NodeId peer);
     /** A peer sent an entry whose predecessor we do not have. */
-    void Orphan(NodeId peer, NodeClock::time_point now);
+    void Orphan(NodeId peer, SteadyClock::time_point now);
     /** Questions to send now. */
-    std::vector<Question> Next(NodeClock::time_point now);
+    std::vector<Question> Next(SteadyClock::time_point now);
     /** A page came; Received() follows when it is read. @returns whether it was asked for */
     bool Arrived(NodeId peer);
-    void Received(NodeId peer, const Page& page, NodeClock::time_point now);
+    void Received(NodeId peer, const Page& page, SteadyClock::time_point now);
     /** Whether a page is being read or the next one is under way, so that the schedule is about to advance. */
     bool IsBusy() const;
 
@@ -73,9 +73,9 @@ private:
         bool walk{false};   //!< read on although nothing is new, to find where the schedules part
         size_t walked{0};   //!< how far that has come
         std::optional<uint256> after{};
-        std::optional<NodeClock::time_point> since{}; //!< when the question went out
-        NodeClock::time_point next_poll{};
-        NodeClock::time_point next_orphan{};
+        std::optional<SteadyClock::time_point> since{}; //!< when the question went out
+        SteadyClock::time_point next_poll{};
+        SteadyClock::time_point next_orphan{};
     };
 
     std::map<NodeId, Peer> m_peers;

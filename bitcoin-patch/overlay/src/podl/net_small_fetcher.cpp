@@ -54,7 +54,7 @@ NodeId SmallFetcher::Choose(const Item& item) const
     return best;
 }
 
-void SmallFetcher::Expire(NodeClock::time_point now)
+void SmallFetcher::Expire(SteadyClock::time_point now)
 {
     for (auto& [object, item] : m_items) {
         if (item.asked == -1 || now - item.since <= TIMEOUT) continue;
@@ -65,7 +65,7 @@ void SmallFetcher::Expire(NodeClock::time_point now)
     }
 }
 
-std::vector<FetchRequest> SmallFetcher::Next(NodeClock::time_point now, const std::function<bool(const ObjectRef&)>& have)
+std::vector<FetchRequest> SmallFetcher::Next(SteadyClock::time_point now, const std::function<bool(const ObjectRef&)>& have)
 {
     Expire(now);
     std::vector<FetchRequest> requests;

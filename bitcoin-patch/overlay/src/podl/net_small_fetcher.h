@@ -57,7 +57,7 @@ public:
     void Retry();
 
     /** Requests that should be sent now. @param[in] have  whether the node holds an object already */
-    std::vector<FetchRequest> Next(NodeClock::time_point now, const std::function<bool(const ObjectRef&)>& have);
+    std::vector<FetchRequest> Next(SteadyClock::time_point now, const std::function<bool(const ObjectRef&)>& have);
 
     /** An object came. @returns whether somebody announced it and it is still missing; then Judged() must follow */
     bool Received(NodeId peer, const ObjectRef& object);
@@ -75,7 +75,7 @@ private:
         uint64_t order{0};
         std::vector<Source> sources; //!< in the order of their announcements
         NodeId asked{-1};            //!< the source whose answer is awaited
-        NodeClock::time_point since{};
+        SteadyClock::time_point since{};
         int retries{0};
         bool parked{false}; //!< waits for Retry()
     };
@@ -87,7 +87,7 @@ private:
     using Items = std::map<ObjectRef, Item>;
 
     NodeId Choose(const Item& item) const;
-    void Expire(NodeClock::time_point now);
+    void Expire(SteadyClock::time_point now);
     void StopWaiting(Item& item);
     void Answered(Item& item, NodeId peer);
     void DropSource(Items::iterator item, NodeId peer);

@@ -138,19 +138,18 @@ void Net::Plan()
     m_next_plan = now + PLAN_INTERVAL;
     m_replan = false;
 
-    const auto node_now{NodeClock::now()};
     if (CanReadSchedule()) {
-        for (const auto& question : m_schedule.Next(node_now)) m_peers.at(question.peer).m_questions.push_back(question);
+        for (const auto& question : m_schedule.Next(now)) m_peers.at(question.peer).m_questions.push_back(question);
     }
     // Each try counts, so a long schedule must not use them up entry by entry.
     if (m_advanced && !m_schedule.IsBusy()) {
         m_advanced = false;
         m_small.Retry();
     }
-    for (const auto& request : m_small.Next(node_now, [this](const ObjectRef& object) { return Have(object); })) {
+    for (const auto& request : m_small.Next(now, [this](const ObjectRef& object) { return Have(object); })) {
         m_peers.at(request.peer).m_requests.push_back(request);
     }
-    for (const auto& request : m_chunks.Next(node_now)) m_peers.at(request.peer).m_requests.push_back(request);
+    for (const auto& request : m_chunks.Next(now)) m_peers.at(request.peer).m_requests.push_back(request);
 }
 
 void Net::ReadPage(NodeId peer, PeerState& state)
@@ -180,7 +179,7 @@ void Net::ReadPage(NodeId peer, PeerState& state)
     }
     page.more = reader.message.more;
     page.last_index = m_manager.IndexOf(page.last).value_or(0);
-    m_schedule.Received(peer, page, NodeClock::now());
+    m_schedule.Received(peer, page, Clock::now());
     state.m_page.reset();
     m_replan = true;
 }

@@ -2,54 +2,10 @@
 // Distributed under the MIT software license, see the accompanying
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
-#include <podl/merkle.h>
-#include <podl/net_chunk_fetcher.h>
-
-#include <test/util/setup_common.h>
-
-#include <boost/test/unit_test.hpp>
-
-#include <map>
-#include <set>
-#include <vector>
+#include <test/podl_fetch_setup.h>
 
 using namespace podl;
-using Status = ChunkFetcher::Delivery::Status;
-
-namespace {
-
-struct FetchSetup : BasicTestingSetup {
-    NodeClock::time_point m_now{NodeClock::epoch + 1000h};
-    ChunkFetcher m_chunks;
-};
-
-/** A data object or body with everything a peer needs to serve it. */
-struct TestObject {
-    ObjectRef ref;
-    ObjectKind kind;
-    Bytes bytes;
-
-    TestObject(FastRandomContext& rng, ObjectKind object_kind, size_t size) : kind{object_kind}, bytes{rng.randbytes(size)}
-    {
-        const bool body{kind == ObjectKind::BODY};
-        ref = {body ? ObjectType::BODY : ObjectType::DATA, body ? rng.rand256() : DataRoot(bytes)};
-    }
-
-    Want AsWant() const { return AsWant(bytes.size(), bytes.size()); }
-    Want AsWant(uint64_t size, uint64_t max_size) const { return {static_cast<uint8_t>(ref.type), ref.id, kind, size, max_size}; }
-
-    DataMessage Serve(uint32_t chunk) const
-    {
-        const auto piece{std::span{bytes}.subspan(chunk * CHUNK_SIZE, ChunkLength(ref.type, bytes.size(), chunk))};
-        Chunk content{bytes.size(), {}, {piece.begin(), piece.end()}};
-        if (ref.type == ObjectType::DATA) content.path = MerkleProof(DataLeaves(bytes), chunk);
-        return {ref, chunk, content};
-    }
-};
-
-PeerLimits Limits(uint8_t in_flight, uint8_t downloads, uint32_t buffer = 1 << 25) { return {in_flight, downloads, buffer}; }
-
-} // namespace
+using namespace podl::test;
 
 BOOST_FIXTURE_TEST_SUITE(podl_net_fetch_tests, FetchSetup)
 
@@ -252,9 +208,40 @@ BOOST_AUTO_TEST_CASE(chunks_mute_peer)
     for (const auto& object : {first, second}) m_chunks.Announced(1, object.ref);
     BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{1, first.ref, 0}}));
     m_now += ChunkFetcher::STALL_TIMEOUT + 1s;
-    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{2, first.ref, 0}}));
-    BOOST_CHECK(m_chunks.Received(2, first.Serve(0), m_now).status == Status::COMPLETE);
+    // The one that did not stall has its turn first.
     BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{2, second.ref, 0}}));
+    BOOST_CHECK(m_chunks.Received(2, second.Serve(0), m_now).status == Status::COMPLETE);
+    BOOST_CHECK(m_chunks.Next(m_now) == (std::vector<FetchRequest>{{2, first.ref, 0}}));
+}
+
+BOOST_AUTO_TEST_CASE(withheld_objects_take_turns)
+{
+    // Six peers give nothing of the four most urgent objects, and only the first chunk of one that fills the buffer.
+    std::vector<TestObject> withheld;
+    std::vector<Want> wanted;
+    for (int i{0}; i < 4; ++i) {
+        withheld.emplace_back(m_rng, ObjectKind::WEIGHTS, 2 * CHUNK_SIZE);
+        wanted.push_back(withheld.back().AsWant());
+    }
+    const TestObject honest{m_rng, ObjectKind::WEIGHTS, 10};
+    wanted.push_back(honest.AsWant());
+    m_chunks.SetLimits(Limits(4, 2, 5 * CHUNK_SIZE));
+    for (NodeId peer{1}; peer <= 7; ++peer) m_chunks.Connected(peer);
+    m_chunks.SetWanted(wanted);
+    for (NodeId peer{1}; peer <= 6; ++peer) {
+        for (const auto& object : withheld) m_chunks.Announced(peer, object.ref);
+    }
+    bool served{false};
+    int stalls{0};
+    for (; stalls < 6 && !served; ++stalls) {
+        for (const auto& request : m_chunks.Next(m_now)) {
+            if (request.object == honest.ref) served = m_chunks.Received(request.peer, honest.Serve(0), m_now).status == Status::COMPLETE;
+            if (request.object == withheld[0].ref && request.chunk == 0) (void)m_chunks.Received(request.peer, withheld[0].Serve(0), m_now);
+        }
+        m_now += ChunkFetcher::STALL_TIMEOUT + 1s;
+        m_chunks.SetWanted(wanted);
+    }
+    BOOST_CHECK(served && stalls == 3);
 }
 
 BOOST_AUTO_TEST_CASE(body_from_one_peer)

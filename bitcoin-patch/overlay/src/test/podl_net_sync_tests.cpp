@@ -18,7 +18,7 @@ using Outcome = SmallFetcher::Outcome;
 namespace {
 
 struct SyncSetup : BasicTestingSetup {
-    NodeClock::time_point m_now{NodeClock::epoch + 1000h};
+    SteadyClock::time_point m_now{1000h};
     std::set<ObjectRef> m_held;
     SmallFetcher m_small;
     ScheduleSync m_sync;
