@@ -45,7 +45,9 @@ std::optional<std::string> CheckParams(const fs::path& dir, const uint256& chain
     const auto [readable, stored]{ReadBinaryFile(path, MAX_SIZE)};
     if (readable && stored == text) return std::nullopt;
     const auto line{[](std::string value) { std::ranges::replace(value, '\n', ' '); return util::TrimString(value); }};
-    return strprintf("The data directory belongs to another PoDL chain (%s) than -podlheight and -podltask give (%s).", readable ? line(stored) : "unreadable", line(text));
+    return strprintf("The data directory belongs to another PoDL chain (%s) than -podlheight and -podltask give (%s), says %s. "
+                     "If that file is damaged, delete it: it is written anew.",
+                     readable && stored.starts_with("podlheight=") ? line(stored) : "unreadable", line(text), fs::PathToString(path));
 }
 
 } // namespace podl

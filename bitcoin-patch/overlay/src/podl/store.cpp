@@ -5,6 +5,8 @@
 #include <podl/store.h>
 
 #include <dbwrapper.h>
+#include <leveldb/db.h>
+#include <leveldb/env.h>
 #include <logging.h>
 #include <podl/codec.h>
 #include <serialize.h>
@@ -13,6 +15,8 @@
 #include <util/byte_units.h>
 #include <util/strencodings.h>
 
+#include <algorithm>
+#include <cstdarg>
 #include <utility>
 
 namespace podl {
@@ -132,6 +136,39 @@ std::unique_ptr<CDBWrapper> OpenDatabase(const fs::path& path, bool memory_only,
     return std::make_unique<CDBWrapper>(DBParams{.path = path, .cache_bytes = CACHE_BYTES, .memory_only = memory_only, .wipe_data = wipe});
 }
 
+/** Without one LevelDB writes a file. */
+struct NoLog final : leveldb::Logger {
+    void Logv(const char*, std::va_list) override {}
+};
+
+/**
+ * Read everything with LevelDB itself, before it is used: CDBWrapper's iterators pass over blocks that cannot be read
+ * and do not say so, and without the file CURRENT it begins a new database. The error names the file.
+ */
+std::optional<std::string> FindDamage(const fs::path& path)
+{
+    if (!fs::exists(path / "CURRENT")) {
+        const bool used{fs::exists(path) && std::ranges::any_of(fs::directory_iterator{path}, [](const auto& file) { return file.path().extension() == ".ldb" || file.path().extension() == ".log"; })};
+        return used ? std::optional<std::string>{"the file CURRENT is missing"} : std::nullopt;
+    }
+    NoLog log;
+    leveldb::Options options;
+    options.paranoid_checks = true;
+    options.info_log = &log;
+    leveldb::DB* opened{nullptr};
+    auto status{leveldb::DB::Open(options, fs::PathToString(path), &opened)};
+    const std::unique_ptr<leveldb::DB> db{opened};
+    if (db) {
+        leveldb::ReadOptions read;
+        read.verify_checksums = true;
+        const std::unique_ptr<leveldb::Iterator> it{db->NewIterator(read)};
+        it->SeekToFirst();
+        while (it->Valid()) it->Next();
+        status = it->status();
+    }
+    return status.ok() ? std::nullopt : std::optional{status.ToString()};
+}
+
 using Handler = std::function<bool(std::span<const unsigned char> key, std::span<const unsigned char> value)>;
 
 /** Call handle for each record whose key begins with prefix; false if it refuses one, whose key then is in bad_key. */
@@ -227,6 +264,8 @@ Store::~Store() = default;
 util::Expected<std::unique_ptr<Store>, std::string> Store::Open(const fs::path& path, bool memory_only, bool wipe)
 {
     try {
+        const auto damage{memory_only || wipe ? std::nullopt : FindDamage(path)};
+        if (damage) return util::Unexpected{strprintf("podl-store-corrupt: %s: %s", fs::PathToString(path), *damage)};
         return std::unique_ptr<Store>{new Store{path, memory_only, wipe}};
     } catch (const std::exception& e) {
         return util::Unexpected{strprintf("podl-store-open: %s: %s", fs::PathToString(path), e.what())};

@@ -61,7 +61,7 @@ struct StoredState {
 class Store
 {
 public:
-    /** @returns the error as one line, starting with podl-store-open */
+    /** The error is one line, starting with podl-store-open or podl-store-corrupt, which names the file. */
     static util::Expected<std::unique_ptr<Store>, std::string> Open(const fs::path& path, bool memory_only, bool wipe);
     ~Store();
 
