@@ -6,13 +6,10 @@
 
 #include <chain.h>
 #include <podl/chain_link.h>
-#include <podl/codec.h>
 #include <podl/core_chain.h>
 #include <podl/evaluator_thread.h>
 #include <podl/params.h>
 #include <podl/state.h>
-#include <primitives/block.h>
-#include <primitives/transaction.h>
 #include <tinyformat.h>
 #include <util/check.h>
 #include <util/thread.h>
@@ -20,7 +17,6 @@
 #include <validation.h>
 #include <validationinterface.h>
 
-#include <algorithm>
 #include <utility>
 
 /** Life cycle, what validation and peers ask, views. Submissions are in manager_submit.cpp. */
@@ -191,48 +187,6 @@ std::optional<uint256> Manager::FirstTip() const
     const auto tip{chain->GetTip()};
     if (!tip || tip->height != m_options.podl_height - 1) return std::nullopt;
     return tip->hash;
-}
-
-std::optional<Bytes> Manager::BodyFromChain(const uint256& hash) const
-{
-    const auto chain{GetChain()};
-    if (!chain || !WITH_LOCK(m_mutex, return m_state->Log().FinalByHash(hash) != nullptr)) return std::nullopt;
-    const auto block{chain->ReadBlock(hash)};
-    if (!block) return std::nullopt;
-    return ToBytes(TX_WITH_WITNESS(*block));
-}
-
-std::optional<uint64_t> Manager::ObjectSize(ObjectKind kind, const uint256& hash) const
-{
-    if (const auto size{WITH_LOCK(m_mutex, return m_state->Files().Size({kind, hash}))}) return size;
-    if (kind != ObjectKind::BODY) return std::nullopt;
-    const auto body{BodyFromChain(hash)};
-    if (!body) return std::nullopt;
-    return body->size();
-}
-
-std::optional<Bytes> Manager::ReadObject(ObjectKind kind, const uint256& hash, uint64_t offset, uint64_t length) const
-{
-    const ObjectFiles* files{nullptr};
-    {
-        LOCK(m_mutex);
-        if (m_state->Files().Has({kind, hash})) files = &m_state->Files();
-    }
-    if (files) return files->ReadFile({kind, hash}, offset, length);
-    if (kind != ObjectKind::BODY) return std::nullopt;
-    const auto body{BodyFromChain(hash)};
-    if (!body || offset > body->size()) return std::nullopt;
-    const auto end{offset + std::min<uint64_t>(length, body->size() - offset)};
-    return Bytes(body->begin() + offset, body->begin() + end);
-}
-
-std::optional<ObjectKind> Manager::KindOfRoot(const uint256& root) const
-{
-    LOCK(m_mutex);
-    for (const auto kind : {ObjectKind::WEIGHTS, ObjectKind::MODEL, ObjectKind::SHARD}) {
-        if (m_state->Files().Has({kind, root})) return kind;
-    }
-    return std::nullopt;
 }
 
 uint256 Manager::ChainId() const { return m_chain_id; }

@@ -33,10 +33,12 @@ namespace podl {
 
 class ChainLink;
 class EvaluatorThread;
+class ObjectFiles;
 class State;
 struct Entry;
 struct Event;
 struct FeedTask;
+struct ObjectId;
 
 /**
  * Told about what the manager accepted. Called by the submitting thread or by the worker, without the
@@ -93,7 +95,10 @@ public:
     // Data objects. A body whose block is in Core's files is read from there.
 
     std::optional<uint64_t> ObjectSize(ObjectKind kind, const uint256& hash) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
-    /** At most length bytes from offset; nullopt: not held (or unreadable) or offset beyond the end. */
+    /**
+     * At most length bytes from offset; nullopt: not held (or unreadable) or offset beyond the end. An object that the
+     * disk has changed is thrown away, and fetched again: seen at the first look after a start, and whenever it is read whole.
+     */
     std::optional<Bytes> ReadObject(ObjectKind kind, const uint256& hash, uint64_t offset, uint64_t length) const override EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** Which kind of held object a Merkle root names (P2P type 5). */
     std::optional<ObjectKind> KindOfRoot(const uint256& root) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
@@ -184,6 +189,9 @@ private:
     std::optional<uint256> FirstTip() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** A final's block out of Core's files, serialized. */
     std::optional<Bytes> BodyFromChain(const uint256& hash) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
+    /** Folder of an object that is held and sound as far as has been looked; null without. */
+    const ObjectFiles* FilesOf(const ObjectId& id) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    std::optional<Bytes> ReadWhole(const ObjectFiles& files, const ObjectId& id) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     Submission SubmitParsed(const Entry& entry) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     void RetryOrphans() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     void Notify(const std::vector<Event>& events) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);

@@ -5,9 +5,7 @@
 #include <podl/manager.h>
 
 #include <podl/chain_link.h>
-#include <podl/object_check.h>
 #include <podl/state.h>
-#include <tinyformat.h>
 #include <util/time.h>
 
 #include <utility>
@@ -95,54 +93,6 @@ Submission Manager::SubmitAudit(const uint256& block, const Audit& audit)
 {
     LOCK(m_mutex);
     return m_state->AddAudit(block, audit);
-}
-
-PieceResult Manager::SubmitPiece(ObjectKind kind, const uint256& hash, uint64_t size, uint64_t offset, std::span<const unsigned char> piece)
-{
-    const auto refusal{[](const Reject& reject, uint64_t received) { return PieceResult{Refusal(reject), received, false}; }};
-    if (piece.size() > MAX_PIECE_BYTES) return refusal({FailureClass::DATA, "podl-data-size", strprintf("a piece has at most %u bytes", MAX_PIECE_BYTES)}, 0);
-    const ObjectId id{kind, hash};
-    std::optional<Bytes> whole;
-    uint64_t received{0};
-    {
-        LOCK(m_mutex);
-        if (const auto held{m_state->Files().Size(id)}) return {{.status = SubmitStatus::DUPLICATE}, *held, true};
-        if (const auto context{m_state->ContextFor(id, size)}; !context) return refusal(context.error(), 0);
-        const auto step{m_state->Parts().Put(id, size, offset, piece, m_state->BufferBytes(), whole)};
-        received = whole ? size : m_state->Parts().Received(id);
-        if (step == Assembly::Step::TOO_LARGE) return refusal({FailureClass::LATER, "podl-data-full", "larger than the task's buffer"}, received);
-        if (step == Assembly::Step::UNKNOWN) return refusal({FailureClass::LATER, "podl-data-missing", "the pieces before this one are not here (any more)"}, 0);
-        if (step == Assembly::Step::OUT_OF_ORDER) return refusal({FailureClass::DATA, "podl-data-size", strprintf("the next piece starts at %u", received)}, received);
-    }
-    if (!whole) return {{}, received, false};
-    const auto result{AddObject(kind, hash, *whole)};
-    const bool complete{result.status == SubmitStatus::ACCEPTED || result.status == SubmitStatus::DUPLICATE};
-    return {result, complete ? size : 0, complete};
-}
-
-Submission Manager::AddObject(ObjectKind kind, const uint256& hash, std::span<const unsigned char> bytes)
-{
-    const ObjectId id{kind, hash};
-    const auto context{WITH_LOCK(m_mutex, return m_state->ContextFor(id, bytes.size()))};
-    if (!context) return Refusal(context.error());
-    if (!*context) return {.status = SubmitStatus::DUPLICATE};
-    // Megabytes are hashed and written without the lock.
-    const auto findings{CheckObject(**context, bytes)};
-    Events events;
-    const bool recorded{findings.faults.empty() || WITH_LOCK(m_mutex, return m_state->AddFindings(id, findings, GetTime(), events))};
-    Submission result;
-    if (!recorded) {
-        result = StoreFailure();
-    } else if (findings.reject) {
-        result = Refusal(*findings.reject);
-    } else if (!WITH_LOCK(m_mutex, return &m_state->Files())->WriteFile(id, bytes)) {
-        result = StoreFailure();
-    } else {
-        LOCK(m_mutex);
-        result = m_state->AddObject(id, bytes.size(), GetTime(), events);
-    }
-    Notify(events);
-    return result;
 }
 
 } // namespace podl

@@ -8,9 +8,9 @@
 #include <podl/merkle.h>
 
 #include <consensus/consensus.h>
-#include <logging.h>
 
 #include <algorithm>
+#include <limits>
 #include <span>
 
 namespace podl {
@@ -44,7 +44,7 @@ const std::vector<uint256>* Server::Leaves(ObjectKind kind, const uint256& root,
         leaves.push_back(LeafHash(*piece));
     }
     if (leaves.empty() || MerkleRoot(leaves, size) != root) {
-        LogWarning("PoDL: the stored %s object has changed on disk and is not served", KindName(kind));
+        (void)m_manager.ReadObject(kind, root, 0, std::numeric_limits<uint64_t>::max()); // throws it away if the disk has changed it
         return nullptr;
     }
     if (m_tree_order.size() >= MAX_TREES) {

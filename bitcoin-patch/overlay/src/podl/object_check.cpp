@@ -22,11 +22,21 @@
 namespace podl {
 namespace {
 
+/** What is wrong with a body; null if nothing is. */
+const char* BodyProblem(const uint256& hash, std::span<const unsigned char> bytes)
+{
+    const auto block{ParseBody(bytes)};
+    if (!block) return "no block";
+    if (block->GetHash() != hash) return "another header";
+    const bool mutated{block->vtx.empty() || IsBlockMutated(*block, /*check_witness_root=*/true)};
+    return mutated ? "the transactions or witnesses are not the header's" : nullptr;
+}
+
 /** The bytes are the named ones: weights, model, shard. */
 std::optional<Reject> CheckRoot(const ObjectContext& context, std::span<const unsigned char> bytes)
 {
     const bool expected{std::ranges::any_of(context.namers, [&](const auto& namer) { return ExpectedSize(context, namer) == bytes.size(); })};
-    if (!bytes.empty() && DataRoot(bytes) == context.id.hash) return std::nullopt;
+    if (IsNamed(context.id, bytes)) return std::nullopt;
     if (expected) return Reject{FailureClass::DATA, "podl-data-root", "the Merkle root differs"};
     return Reject{FailureClass::DATA, "podl-data-size", strprintf("%u bytes do not fit", bytes.size())};
 }
@@ -48,15 +58,7 @@ std::optional<Reject> CheckBody(const ObjectContext& context, std::span<const un
     if (bytes.size() > MAX_BLOCK_SERIALIZED_SIZE) {
         return Reject{FailureClass::DATA, "podl-data-size", strprintf("%u bytes, a block has at most %u", bytes.size(), MAX_BLOCK_SERIALIZED_SIZE)};
     }
-    const auto block{ParseBody(bytes)};
-    const char* problem{nullptr};
-    if (!block) {
-        problem = "no block";
-    } else if (block->GetHash() != context.id.hash) {
-        problem = "another header";
-    } else if (block->vtx.empty() || IsBlockMutated(*block, /*check_witness_root=*/true)) {
-        problem = "the transactions or witnesses are not the header's";
-    }
+    const char* problem{BodyProblem(context.id.hash, bytes)};
     if (!problem) return std::nullopt;
     return Reject{FailureClass::DATA, "podl-body-mismatch", problem};
 }
@@ -74,6 +76,12 @@ std::shared_ptr<const CBlock> ParseBody(std::span<const unsigned char> bytes)
     } catch (const std::ios_base::failure&) {
         return nullptr;
     }
+}
+
+bool IsNamed(const ObjectId& id, std::span<const unsigned char> bytes)
+{
+    if (id.kind == ObjectKind::BODY) return !BodyProblem(id.hash, bytes);
+    return !bytes.empty() && DataRoot(bytes) == id.hash;
 }
 
 uint64_t ExpectedSize(const ObjectContext& context, const ObjectNamer& namer)

@@ -59,6 +59,9 @@ uint64_t ExpectedSize(const ObjectContext& context, const ObjectNamer& namer);
  */
 ObjectFindings CheckObject(const ObjectContext& context, std::span<const unsigned char> bytes);
 
+/** Whether these are the bytes that an id names, whoever uses them for what. */
+bool IsNamed(const ObjectId& id, std::span<const unsigned char> bytes);
+
 /** Read a whole block; nullptr unless it takes up exactly the given bytes. */
 std::shared_ptr<const CBlock> ParseBody(std::span<const unsigned char> bytes);
 

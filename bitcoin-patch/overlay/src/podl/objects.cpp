@@ -42,6 +42,7 @@ ObjectFiles::ObjectFiles(fs::path dir) : m_dir{std::move(dir)}
     for (const auto& file : fs::directory_iterator{m_dir}) {
         if (const auto id{IdFromFileName(fs::PathToString(file.path().filename()))}) {
             m_sizes[*id] = file.file_size();
+            m_unchecked.insert(*id);
         } else {
             fs::remove(file.path());
         }
@@ -63,6 +64,7 @@ std::optional<uint64_t> ObjectFiles::Size(const ObjectId& id) const
 void ObjectFiles::Remove(const ObjectId& id)
 {
     m_sizes.erase(id);
+    m_unchecked.erase(id);
     std::error_code error;
     fs::remove(PathOf(id), error);
     if (error) LogWarning("PoDL: cannot delete %s: %s", FileName(id), error.message());

@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <tuple>
@@ -31,7 +32,8 @@ struct ObjectId {
  * Data objects as files `<kind>-<hash in byte order>` of one folder.
  *
  * The index in memory is not thread-safe. ReadFile and WriteFile do not touch it, so that bytes are moved without
- * any lock; an object counts as held from Add() to Remove().
+ * any lock; an object counts as held from Add() to Remove(). What lay there at the start is unchecked: a disk may
+ * have changed it, and neither its bytes nor its length prove anything until somebody has looked.
  */
 class ObjectFiles
 {
@@ -43,6 +45,9 @@ public:
     std::optional<uint64_t> Size(const ObjectId& id) const;
     const std::map<ObjectId, uint64_t>& All() const { return m_sizes; }
     void Add(const ObjectId& id, uint64_t size) { m_sizes[id] = size; }
+    bool IsUnchecked(const ObjectId& id) const { return m_unchecked.contains(id); }
+    void SetChecked(const ObjectId& id) { m_unchecked.erase(id); }
+    fs::path PathOf(const ObjectId& id) const;
     /** Forget the object and delete its file. */
     void Remove(const ObjectId& id);
     /** Remove all. */
@@ -56,8 +61,7 @@ public:
 private:
     fs::path m_dir;
     std::map<ObjectId, uint64_t> m_sizes;
-
-    fs::path PathOf(const ObjectId& id) const;
+    std::set<ObjectId> m_unchecked;
 };
 
 /** Objects that arrive in pieces by RPC, in bounded memory. Not thread-safe. */

@@ -113,6 +113,10 @@ public:
     bool AddFindings(const ObjectId& id, const ObjectFindings& findings, int64_t now, Events& events);
     /** The object's file is written: hold it, unless nobody names it any more. */
     Submission AddObject(const ObjectId& id, uint64_t size, int64_t now, Events& events);
+    /** The bytes on disk are the named ones. */
+    void SetChecked(const ObjectId& id, int64_t now);
+    /** The bytes on disk are not the named ones (any more): throw them away and want them anew. */
+    void DropDamaged(const ObjectId& id, int64_t now);
     ObjectFiles& Files() { return m_files; }
     Assembly& Parts() { return m_parts; }
     uint64_t BufferBytes() const;
@@ -208,7 +212,8 @@ private:
     std::optional<std::string> Replay(StoredState stored, const Bytes& task, int64_t now);
     std::optional<std::string> ReplayEntry(const Bytes& bytes);
     void ReplayCommitments(const std::vector<CommitmentView>& stored);
-    void ReplayReveals(const std::vector<Bytes>& stored);
+    void ReplayReveals(const std::vector<Bytes>& stored, int64_t now);
+    void CheckLength(const uint256& weights_root, uint32_t n_params, int64_t now);
     void Apply(const Entry& entry);
     void ApplyFinal(const Entry& entry, const Final& final);
 

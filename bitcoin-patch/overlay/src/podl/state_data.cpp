@@ -5,6 +5,7 @@
 #include <podl/state.h>
 
 #include <consensus/consensus.h>
+#include <logging.h>
 #include <podl/data_checks.h>
 #include <tinyformat.h>
 #include <util/check.h>
@@ -141,8 +142,9 @@ std::optional<std::string> State::FaultOf(const uint256& block, const uint256& w
 {
     if (const auto fault{m_faults.find(block)}; fault != m_faults.end()) return fault->second;
     // The root commits to the length, so that bytes held for someone else prove it as well.
-    const auto size{m_files.Size({ObjectKind::WEIGHTS, weights_root})};
-    if (size && *size != WEIGHT_BYTES * n_params) return "podl-model-size";
+    const ObjectId weights{ObjectKind::WEIGHTS, weights_root};
+    const auto size{m_files.Size(weights)};
+    if (size && *size != WEIGHT_BYTES * n_params && !m_files.IsUnchecked(weights)) return "podl-model-size";
     return std::nullopt;
 }
 
@@ -191,6 +193,23 @@ Submission State::AddObject(const ObjectId& id, uint64_t size, int64_t now, Even
     events.push_back({.type = Event::Type::OBJECT, .id = id.hash, .kind = id.kind});
     Refresh(now, events);
     return {};
+}
+
+void State::SetChecked(const ObjectId& id, int64_t now)
+{
+    if (!m_files.IsUnchecked(id)) return;
+    m_files.SetChecked(id);
+    if (id.kind == ObjectKind::WEIGHTS) UpdateVoid(id.hash, now); // their length counts from now on
+}
+
+void State::DropDamaged(const ObjectId& id, int64_t now)
+{
+    if (!m_files.Has(id)) return;
+    LogError("PoDL: the file %s is missing or damaged. It is thrown away and fetched again from peers.", fs::PathToString(m_files.PathOf(id)));
+    m_files.Remove(id);
+    if (id.kind != ObjectKind::BODY && NamedByFinal(id)) m_archive.insert(id);
+    Events untold; // whoever reads next sees it
+    Refresh(now, untold);
 }
 
 uint64_t State::CandidateBytes() const

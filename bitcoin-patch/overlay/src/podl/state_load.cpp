@@ -4,6 +4,7 @@
 
 #include <podl/state.h>
 
+#include <podl/data_checks.h>
 #include <podl/evaluator.h>
 #include <tinyformat.h>
 #include <util/check.h>
@@ -53,10 +54,11 @@ std::optional<std::string> State::Replay(StoredState stored, const Bytes& task, 
     m_resyncing = stored.resyncing;
     if (const auto problem{ReplayLog(std::move(stored.entries), task)}) return problem;
     if (m_freeze && m_freeze->slot >= m_schedule.Size()) return "podl-store-corrupt: the frozen slot is not in the schedule";
+    for (const auto& final : m_finals) CheckLength(final.key.weights_root, final.n_params, now);
     FindVoid();
     RestoreAlarms(now);
     ReplayCommitments(stored.commitments);
-    ReplayReveals(stored.reveals);
+    ReplayReveals(stored.reveals, now);
     if (!m_schedule.InReveal()) DropLosers();
     Events ignored; // nobody listens yet
     Refresh(now, ignored);
@@ -106,7 +108,21 @@ void State::ReplayCommitments(const std::vector<CommitmentView>& stored)
     for (size_t i{0}; i < m_pool.Size(); ++i) (void)m_store->WriteCommitment(i, m_pool.All()[i]);
 }
 
-void State::ReplayReveals(const std::vector<Bytes>& stored)
+void State::CheckLength(const uint256& weights_root, uint32_t n_params, int64_t now)
+{
+    const ObjectId id{ObjectKind::WEIGHTS, weights_root};
+    const auto size{m_files.Size(id)};
+    if (!size || *size == WEIGHT_BYTES * n_params) return;
+    // Either the opening names a wrong length, which makes the block void, or the disk has changed the file.
+    const auto bytes{m_files.ReadFile(id, 0, *size)};
+    if (bytes && IsNamed(id, *bytes)) {
+        m_files.SetChecked(id);
+    } else {
+        DropDamaged(id, now);
+    }
+}
+
+void State::ReplayReveals(const std::vector<Bytes>& stored, int64_t now)
 {
     const auto round{m_schedule.RoundFor(m_schedule.NextHeight())};
     if (!round) return;
@@ -114,6 +130,7 @@ void State::ReplayReveals(const std::vector<Bytes>& stored)
         auto reveal{ParseReveal(bytes)};
         if (!reveal || !m_schedule.CheckReveal(*reveal)) continue;
         std::optional<uint256> dropped;
+        CheckLength(reveal->disclosure.opening.weights_root, reveal->disclosure.opening.n_params, now);
         const auto position{*round->Position(reveal->BlockHash())};
         m_table.Add(std::move(*reveal), position, dropped);
     }
