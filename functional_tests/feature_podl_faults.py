@@ -11,8 +11,10 @@ import time
 
 import podl_framework  # noqa: F401 - sets the import path
 import psutil
+from podl_framework import p2p
 from podl_framework.actors import Miner, Requester, client, judge
 from podl_framework.base import PodlTestFramework
+from podl_framework.p2p import DATA, PodlPeer
 from podl_framework.rounds import Round
 from podl_framework.toy import CLASSES, FEATURES, PROGRAMS
 from test_framework.util import assert_equal
@@ -29,7 +31,7 @@ IGNORE_SIGXFSZ = 'trap "" XFSZ; exec "$0" "$@"'
 
 
 class PodlFaultsTest(PodlTestFramework):
-    """Two nodes; the requester and the miners are scripted, so that each step is taken exactly when it shall be."""
+    """Requester and miners are scripted, so that each step is taken exactly when it shall be."""
 
     def set_test_params(self):
         self.num_nodes = 2
@@ -58,6 +60,7 @@ class PodlFaultsTest(PodlTestFramework):
         self.check_full_disk()
         self.check_clock(HOURS_25)
         self.check_clock(-HOURS_25)
+        self.check_silence_and_clock()
         self.log.info(f"{self.faults} faults injected")
 
     def steps(self, miners):
@@ -209,6 +212,29 @@ class PodlFaultsTest(PodlTestFramework):
         for _ in self.steps(self.miners):
             self.agree()
         self.agree()
+
+    def check_silence_and_clock(self):
+        self.log.info("A silent peer is given up although the clock has been set back meanwhile")
+        origin, victim = self.nodes
+        victim.setmocktime(int(time.time()) + HOURS_25)
+        self.keep_connected()
+        miner = self.miners[0]
+        current = Round(self.requester, origin, [miner]).commit().close()
+        reveal = miner.reveal(current.kept[0], current.release)
+        current.reveals.append(reveal)
+        assert_equal(client(origin).submit_reveal(reveal.serialize()).status, "accepted")
+        self.wait_until(lambda: self.keep_connected() and self.state(origin) == self.state(victim))
+        mute = victim.add_p2p_connection(PodlPeer(self.requester.log.chain_id))
+        root = current.kept[0].trained.weights_root
+        mute.send_without_ping(p2p.inv((DATA, root)))
+        mute.wait_for_request(DATA, root)
+        victim.setmocktime(0)
+        self.faults += 1
+        miner.upload(origin, current.kept[0])
+        self.agree()
+        current.judge().finish()
+        self.agree()
+        victim.disconnect_p2ps()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 A program stops (SIGSTOP) where `podl_framework.stopping` is told to, just before, within or just after a file
 is written or the node is called; then it, or its node, is killed, or it is left standing, and the height goes
-on. `--all` takes every step, otherwise every third one and those around a signature; `--seconds` makes the
+on. `--all` takes every step, otherwise every fourth one and those around a signature; `--seconds` makes the
 pauses longer.
 """
 
@@ -100,7 +100,7 @@ class PodlToolFaultsTest(SidecarTestFramework):
         self.stop_sidecars()
 
     def chosen(self, steps):
-        return [s for i, s in enumerate(steps) if self.options.all or i % 3 == 0 or s in ALWAYS]
+        return [s for i, s in enumerate(steps) if self.options.all or i % 4 == 0 or s in ALWAYS]
 
     def next_block(self):
         """Wait for one block more on both nodes, and find nothing wrong."""

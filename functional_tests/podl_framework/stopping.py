@@ -2,10 +2,10 @@
 
 Used by tests alone: ``stopping.py FILE STEPS MODULE ARGUMENT...`` runs MODULE as ``python -m`` would. STEPS
 are joined by commas, each one ``before``, ``within`` or ``after``, a space, and the file or call, such as
-``within signed release`` (written, but not yet under its name) or ``after submitpodlentry release``. The first
-time the program comes to one of them, its name is added to FILE, and the program stops until somebody
-continues or kills it. Started again with the same FILE it stops at those left. The programs know nothing of
-this.
+``within signed release`` (written, but not yet under its name) or ``after submitpodlentry release``. When the
+program comes to one of them for the first time, its name is added to FILE, and the program stops until
+somebody continues or kills it. Started again with the same FILE it stops at those left. The programs know
+nothing of this.
 """
 
 from __future__ import annotations
