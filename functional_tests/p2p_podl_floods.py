@@ -165,7 +165,7 @@ class PodlFloodsTest(PodlTestFramework):
         self.wait_until(lambda: self.node.getpodlinfo()["commitments"] == POOL)
         self.settle()
         assert_equal(self.node.getpodlinfo()["commitments"], POOL)
-        self.note(f"{len(headers)} commitments from each of {PEERS} peers")
+        self.note(f"{len(headers)} commitments announced by each of {PEERS} peers")
 
     def announce(self, objects):
         names = list(objects)
@@ -200,7 +200,7 @@ class PodlFloodsTest(PodlTestFramework):
         self.announce(known)
         self.settle()
         self.wait_until(lambda: len(self.node.listpodlcandidates()["candidates"]) == LIARS)
-        self.note(f"{len(reveals)} claims of {LIARS} listed headers, from each peer")
+        self.note(f"{len(reveals)} claims of {LIARS} listed headers, announced by each peer")
 
     def flood_entries(self):
         """Old valid entries again and again; then forged ones until the connection is given up."""
@@ -213,10 +213,12 @@ class PodlFloodsTest(PodlTestFramework):
         lost = 0
         for number in range(5 * self.options.scale):
             forger = self.connect()
+            forged = {}
             for i in range(20):
                 signed = self.requester.sign(release.body, at=release.time + number * 20 + i)
-                self.objects[ENTRY, signed.id] = signed.serialize()[:-64] + bytes(64)
-                forger.send_without_ping(p2p.inv((ENTRY, signed.id)))
+                forged[ENTRY, signed.id] = signed.serialize()[:-64] + bytes(64)
+            self.objects.update(forged)
+            forger.send_without_ping(p2p.inv(*forged))
             forger.wait_for_disconnect()
             lost += 1
         self.note(f"{400 * self.options.scale} old entries, {lost} connections of forgers")

@@ -276,6 +276,25 @@ def test_no_damaged_file_of_a_job_is_used(world: World, name: str, change: Calla
         JobStore(job.directory.parent).load()
 
 
+def test_a_job_that_was_half_removed_is_no_damage(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, miner, job = committed(world)
+    miner.stop()
+    store = JobStore(tmp_path / "jobs")
+    kept = store.add(opening(9), job.recipe, b"\x51", b"\1" * 32, TRAINED)
+
+    def killed(path: Path) -> None:
+        (path / "model").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("podl_tools.trainer.job.shutil.rmtree", killed)
+        store.remove(kept)
+    assert store.load() == []
+    assert not kept.directory.exists()
+
+
 def run_until(event: threading.Event) -> Callable[[Callable[[int], None]], TrainedModel]:
     def run(check: Callable[[int], None]) -> TrainedModel:
         event.wait(10)
