@@ -183,7 +183,7 @@ def test_no_final_before_the_node_has_the_verdict(world: World, fault: str) -> N
             raise NodeUnreachableError("gone")
         return {"status": "later", "reason": "podl-store-error", "detail": "full"}
 
-    world.fake.rpc_submitpodlverdict = fails  # type: ignore[method-assign]
+    world.fake.rpc_submitpodlverdict = fails  # type: ignore[method-assign,assignment]
     if fault == "gone":
         with pytest.raises(NodeUnreachableError):
             world.later(10, requester.step)

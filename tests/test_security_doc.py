@@ -87,6 +87,14 @@ def test_a_row_leads_somewhere(attack: str) -> None:
     assert tests or any(word in defence for word in NO_TEST) or OTHER_ROW.match(defence)
 
 
+def test_faults_and_limits_lead_to_tests() -> None:
+    part = TEXT[TEXT.index("## Faults") : TEXT.index("## What commits")]
+    last = [line.strip("| \n").split(" | ")[-1] for line in part.splitlines() if line.startswith("| ")]
+    tests = [name for cell in last for name in quoted(cell) if re.search(r"_tests/|\.py|\.json", name)]
+    assert len(tests) > 20
+    assert [name for name in tests if not is_test(name)] == []
+
+
 def test_every_rule_is_met() -> None:
     named = {int(number) for row in ROWS.values() for number in re.findall(r"\bR(\d+)\b", row[2])}
     assert set(range(1, 24)) - named == set()

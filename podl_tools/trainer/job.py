@@ -171,7 +171,7 @@ class JobStore:
         return replace(job, block=block)
 
     def remove(self, job: Job) -> None:
-        """Forget a job whose height is past; a crash on the way leaves one that is removed at the next start."""
+        """Forget a job whose height is past; what a crash leaves of it goes at the next start."""
         (job.directory / _RECORD).unlink()
         shutil.rmtree(job.directory)
 
