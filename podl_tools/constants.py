@@ -16,6 +16,7 @@ __all__ = [
     "MAX_FUTURE_SECONDS",
     "MAX_PAYOUT_SIZE",
     "MAX_REVEAL_SIZE",
+    "MAX_SHARDS",
     "OPENING_SIZE",
     "RECIPE_SIZE",
     "SIGNATURE_SIZE",
@@ -33,6 +34,7 @@ RECIPE_SIZE: Final = 96
 MAX_PAYOUT_SIZE: Final = 128
 MAX_ENTRY_SIZE: Final = 65_536
 MAX_REVEAL_SIZE: Final = 4_096
+MAX_SHARDS: Final = 65_536
 
 # An entry may be dated this far ahead of the receiver's clock.
 MAX_FUTURE_SECONDS: Final = 120

@@ -53,7 +53,7 @@ def draft_release(
     log
         Accepted entries.
     sealed
-        The task in force with its shards.
+        The task in force with its sealed shards.
     prev_block
         Block that the height builds on; given by the last final except at the first height.
     listed
@@ -62,23 +62,24 @@ def draft_release(
     Raises
     ------
     RejectError
-        `podl-data-shards`: all shards are used up.
+        `podl-data-shards`: the list that is open is not here, or used up.
 
     """
     height = log.next_height
-    index = log.next_shard(height)
-    if index >= len(sealed.shards):
-        raise RejectError("podl-data-shards", f"all {len(sealed.shards)} shards are used up")
-    shard = sealed.shards[index]
+    current = log.shard_list(height)
+    shards = sealed.lists.get(current.root)
+    if shards is None or current.used >= len(shards):
+        raise RejectError("podl-data-shards", f"no sealed shard {current.used} of list {current.root.hex()}")
+    shard = shards[current.used]
     return ReleaseBody(
         height=height,
         attempt=len(log.releases_for(height)),
         prev_block=prev_block,
-        shard_index=index,
+        shard_index=current.used,
         test_root=shard.root,
         n=shard.n,
         salt=shard.salt,
-        path=sealed.shard_path(index),
+        path=shards.path(current.used),
         listed=tuple(listed),
     )
 

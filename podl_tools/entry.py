@@ -162,7 +162,15 @@ class FinalBody:
 
 @dataclass(frozen=True)
 class ShardsBody:
-    """More shards for the task in force; parsed, but refused by this version."""
+    """
+    More shards for the task in force, whose own have run out.
+
+    Parameters
+    ----------
+    shard_list_root, n_shards
+        As in the task; the index of the opened shard starts again at 0.
+
+    """
 
     shard_list_root: bytes
     n_shards: int

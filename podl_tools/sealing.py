@@ -18,12 +18,12 @@ from podl_tools.merkle import data_root, tree_proof, tree_root
 from podl_tools.task import Task, check_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from podl_tools.examples import Examples
     from podl_tools.program import Program
 
-__all__ = ["SealedShard", "SealedTask", "TaskOptions", "seal_task"]
+__all__ = ["SealedShard", "SealedShards", "SealedTask", "TaskOptions", "seal_more", "seal_task"]
 
 _MIN_SECRET: Final = 16
 
@@ -91,6 +91,21 @@ class SealedShard:
         return shard_commitment(self.salt, self.root, self.n)
 
 
+class SealedShards(tuple[SealedShard, ...]):
+    """One list of sealed test shards, in the order of their release."""
+
+    __slots__ = ()
+
+    @property
+    def root(self) -> bytes:
+        """Root of the list."""
+        return tree_root([shard.commitment for shard in self])
+
+    def path(self, index: int) -> tuple[bytes, ...]:
+        """Partners that lead from shard `index` to the list's root."""
+        return tuple(tree_proof([shard.commitment for shard in self], index))
+
+
 @dataclass(frozen=True)
 class SealedTask:
     """
@@ -102,18 +117,35 @@ class SealedTask:
         What is published.
     training
         Bytes of the training set.
-    shards
-        Sealed test shards in the order of their release.
+    lists
+        Sealed test shards by the root of their list: the task's own first, then those that continue it.
 
     """
 
     task: Task
     training: bytes
-    shards: tuple[SealedShard, ...]
+    lists: Mapping[bytes, SealedShards]
 
-    def shard_path(self, index: int) -> tuple[bytes, ...]:
-        """Partners that lead from shard `index` to the shard list's root."""
-        return tuple(tree_proof([shard.commitment for shard in self.shards], index))
+    @property
+    def shards(self) -> SealedShards:
+        """The task's own shards."""
+        return self.lists[self.task.shard_list_root]
+
+    def shard(self, test_root: bytes) -> SealedShard:
+        """
+        Return the shard with this root.
+
+        Raises
+        ------
+        RejectError
+            `podl-data-shards`: it is in none of the lists.
+
+        """
+        for shards in self.lists.values():
+            for shard in shards:
+                if shard.root == test_root:
+                    return shard
+        raise RejectError("podl-data-shards", f"no sealed shard has the root {test_root.hex()}")
 
 
 def seal_task(
@@ -152,18 +184,14 @@ def seal_task(
 
     """
     shape = training.samples.shape[1:]
-    if not shards or not programs or any(shard.samples.shape[1:] != shape for shard in shards):
-        raise RejectError("podl-data-shape", f"expected programs, and shards with samples of shape {shape}")
-    if len(secret) < _MIN_SECRET:
-        raise RejectError("podl-key", f"the secret needs {_MIN_SECRET} bytes, received {len(secret)}")
+    if not programs:
+        raise RejectError("podl-data-shape", "expected at least one program")
     classes = programs[0].classes
-    for part in (training, *shards):
-        if part.labels.max(initial=0) >= classes:
-            raise RejectError("podl-shard-label", f"labels must be below {classes}")
+    _check_parts(shards, shape, classes, secret)
+    if training.labels.max(initial=0) >= classes:
+        raise RejectError("podl-shard-label", f"labels must be below {classes}")
     check_disjoint([("training set", training), *((f"shard {at}", part) for at, part in enumerate(shards))])
-    sealed = tuple(
-        SealedShard(serialize_examples(part), len(part), _salt(secret, at)) for at, part in enumerate(shards)
-    )
+    sealed = _seal(shards, secret)
     data = serialize_examples(training)
     task = Task(
         arithmetic=ARITHMETIC_VERSION,
@@ -174,13 +202,47 @@ def seal_task(
         classes=classes,
         programs=tuple(program.serialize() for program in programs),
         n_shards=len(sealed),
-        shard_list_root=tree_root([shard.commitment for shard in sealed]),
+        shard_list_root=sealed.root,
         shard_min=min(shard.n for shard in sealed),
         shard_max=max(shard.n for shard in sealed),
         **asdict(options),
     )
     check_task(task)
-    return SealedTask(task, data, sealed)
+    return SealedTask(task, data, {sealed.root: sealed})
+
+
+def seal_more(shards: Sequence[Examples], task: Task, *, secret: bytes) -> SealedShards:
+    """
+    Seal further shards for a task whose own run out.
+
+    Raises
+    ------
+    RejectError
+        `podl-data-shape`: no shards, or of another shape; `podl-key`: the secret is too short;
+        `podl-shard-label`: a label is no class; `podl-shard-size`: not shard_min..shard_max samples;
+        `podl-data-overlap`: a sample is in two shards.
+
+    """
+    if any(not task.shard_min <= len(part) <= task.shard_max for part in shards):
+        raise RejectError("podl-shard-size", f"a shard has {task.shard_min}..{task.shard_max} samples")
+    _check_parts(shards, task.dims, task.classes, secret)
+    check_disjoint([(f"shard {at}", part) for at, part in enumerate(shards)])
+    return _seal(shards, secret)
+
+
+def _check_parts(shards: Sequence[Examples], shape: tuple[int, ...], classes: int, secret: bytes) -> None:
+    if not shards or any(shard.samples.shape[1:] != shape for shard in shards):
+        raise RejectError("podl-data-shape", f"expected shards with samples of shape {shape}")
+    if len(secret) < _MIN_SECRET:
+        raise RejectError("podl-key", f"the secret needs {_MIN_SECRET} bytes, received {len(secret)}")
+    if any(part.labels.max(initial=0) >= classes for part in shards):
+        raise RejectError("podl-shard-label", f"labels must be below {classes}")
+
+
+def _seal(shards: Sequence[Examples], secret: bytes) -> SealedShards:
+    return SealedShards(
+        SealedShard(serialize_examples(part), len(part), _salt(secret, at)) for at, part in enumerate(shards)
+    )
 
 
 def _salt(secret: bytes, index: int) -> bytes:

@@ -13,7 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING, Final
 
 from podl_tools.codec import Kind, Layout
-from podl_tools.constants import ARITHMETIC_VERSION, ZERO_HASH
+from podl_tools.constants import ARITHMETIC_VERSION, MAX_SHARDS, ZERO_HASH
 from podl_tools.errors import ProgramError, RejectError
 from podl_tools.program import Program
 
@@ -81,7 +81,7 @@ _RANGES: Final = (
     ("downloads", 1, 8),
     ("buffer_bytes", 0, 32 * _MIB),
     ("disk_bytes", 0, 256 * _MIB),
-    ("n_shards", 1, 65_536),
+    ("n_shards", 1, MAX_SHARDS),
     ("training_n", 1, 1 << 24),
 )
 # Pairs whose first must not exceed the second.

@@ -27,6 +27,9 @@ VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "schedule.json"
 
 def offer(schedule: Schedule, step: dict[str, Any], blocks: dict[bytes, int]) -> Submission:
     """Offer what a step offers."""
+    if "void" in step:
+        schedule.void_last()
+        return Submission(Status.ACCEPTED)
     if "entry" in step:
         return schedule.submit(Entry.parse(bytes.fromhex(step["entry"])), step["now"], blocks.get)
     try:
@@ -121,7 +124,7 @@ def test_a_signed_body_of_noise_is_refused_by_name(entry: Entry, time: int, prev
     with pytest.raises(RejectError) as caught:
         schedule.check(signed, time, BLOCKS.get)
     assert caught.value.reason.startswith(
-        ("podl-entry-", "podl-task-", "podl-release-", "podl-final-", "podl-shards-")
+        ("podl-entry-", "podl-task-", "podl-release-", "podl-final-", "podl-shards-", "podl-void-")
     )
     assert len(schedule.entries) == before
 

@@ -38,7 +38,7 @@ def test_every_shard_opens_to_the_list() -> None:
     for index, shard in enumerate(sealed.shards):
         assert shard.root == data_root(shard.data)
         assert shard.commitment == shard_commitment(shard.salt, shard.root, shard.n)
-        path = sealed.shard_path(index)
+        path = sealed.shards.path(index)
         assert verify_leaf(shard.commitment, index, 3, path, sealed.task.shard_list_root)
         np.testing.assert_array_equal(
             parse_examples(shard.data, shard.n, sealed.task.dims, 4).labels, SHARDS[index].labels

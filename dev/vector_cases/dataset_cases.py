@@ -69,7 +69,7 @@ def _sealed() -> Json:
             "salt": shard.salt.hex(),
             "root": shard.root.hex(),
             "commitment": shard.commitment.hex(),
-            "path": decoded(sealed.shard_path(index)),
+            "path": decoded(sealed.shards.path(index)),
         }
         for index, shard in enumerate(sealed.shards)
     ]

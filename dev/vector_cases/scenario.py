@@ -120,6 +120,13 @@ class Scenario:
         if (result.reason, result.detail) != (reason, detail):
             raise ValueError(f"{self.name}: {case} is {result}, expected {reason} {detail}")
 
+    def void(self, case: str) -> None:
+        """Tell the receiver that the last final is proven void."""
+        self.schedule.void_last()
+        self.steps.append(
+            {"case": case, "void": True, **_answer(Submission(Status.ACCEPTED)), **self._state()}
+        )
+
     def offer_reveal(self, reason: str, case: str, reveal: Reveal) -> None:
         """Offer a reveal that must pass (no reason) or fail with `reason`."""
         try:

@@ -1,11 +1,11 @@
-"""Cases of schedule.json: links, tasks, releases, equivocation; more in final_cases, shard_cases."""
+"""Cases of schedule.json: links, tasks, releases, equivocation; more in final_, shard_ and void_cases."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dev.vector_cases import final_cases, shard_cases
+from dev.vector_cases import final_cases, shard_cases, void_cases
 from dev.vector_cases.fixture import REQUESTER, START, Json, key, named
 from dev.vector_cases.scenario import FIRST_HEIGHT, GENESIS, Scenario, sealed_task
 from podl_tools.constants import ZERO_HASH
@@ -34,6 +34,7 @@ def build() -> Json:
         _equivocation_at_the_limit,
         _equivocation_deep,
         *final_cases.PLAYS,
+        *void_cases.PLAYS,
     ]
     return {"sequences": [play().as_json() for play in plays]}
 
@@ -79,7 +80,7 @@ def _links() -> Scenario:
     play.refuse("podl-entry-time", "dated before its predecessor", play.entry(body, START - 1))
     play.refuse("podl-entry-future", "121 s ahead", play.entry(body, time), time - 121)
     shards = ShardsBody(named("more shards"), 4)
-    play.refuse("podl-shards-unsupported", "more shards", play.entry(shards, time))
+    play.refuse("podl-shards-early", "more shards", play.entry(shards, time))
     play.refuse("podl-entry-grammar", "task behind a task", play.entry(sealed_task("second", 200).task, time))
 
     return play
@@ -223,12 +224,17 @@ def _later_tasks() -> Scenario:
 def _first_round_of(play: Scenario, second: SealedTask) -> None:
     """Play the first height of a later task, whose shards are counted from 0."""
     disclosure = play.disclosure("height 104, the second task")
+    old = play.sealed.shards
+    play.sealed = second
     body = play.release_body([disclosure])
     time = earliest_release(play.schedule)
     counted_on = replace(body, shard_index=3)
     play.refuse("podl-release-shard-order", "shards counted on", play.entry(counted_on, time))
-    play.refuse("podl-release-shard-root", "first shard of the first task", play.entry(body, time))
-    play.sealed = second
+    unopened = old[3]
+    foreign = replace(
+        body, test_root=unopened.root, n=unopened.n, salt=unopened.salt, path=old.path(3), shard_index=0
+    )
+    play.refuse("podl-release-shard-root", "a shard of the first task", play.entry(foreign, time))
     play.release([disclosure], "first shard of the second task")
     play.final(disclosure, case="final 104")
 

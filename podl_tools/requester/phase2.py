@@ -95,7 +95,7 @@ class PhaseTwo:
             return []  # the node moved on; the next look will show it
         self._shard_held = found.shard
         if not found.shard:
-            shard = sealed.shards[current.release.body.shard_index]
+            shard = sealed.shard(current.release.body.test_root)
             answer = upload(self._node, Kind.SHARD, shard.root, shard.data)
             self._shard_held = answer.held
             _LOGGER.info("shard %s: %s", shard.root.hex(), answer)
@@ -113,8 +113,8 @@ class PhaseTwo:
         candidate = self._candidates[entrant.hash]
         task, release = current.task.body, current.release.body
         architecture = Recipe.parse(candidate.recipe).architecture
-        program, data = task.loaded_programs[architecture], sealed.shards[release.shard_index].data
-        shard = self._examples(release.test_root, data, release.n, task)
+        program = task.loaded_programs[architecture]
+        shard = self._examples(release.test_root, sealed.shard(release.test_root).data, release.n, task)
         try:
             found = self._checker.measure(program, candidate.weights_root, shard)
         except (DataMissingError, TransferError) as error:

@@ -48,11 +48,11 @@ class Round:
 
     @classmethod
     def current(cls, log: ScheduleLog) -> Round | None:
-        """Return the round of the lowest height without a final; None without a release."""
+        """Return the round of the lowest height without a final; None without one, or once it is over."""
         height = log.next_height
         release = log.latest_release(height)
         opening_release_id = log.opening_release_id(height)
-        if release is None or opening_release_id is None:
+        if release is None or opening_release_id is None or not log.is_revealing:
             return None
         return cls(log, height, log.task_for(height), release, opening_release_id)
 

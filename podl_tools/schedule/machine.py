@@ -146,7 +146,21 @@ class Schedule(ScheduleLog):
         check_body(self, entry, block_height)
         return True
 
+    def _check_void(self, entry: Entry) -> None:
+        final = self.withdraws(entry)
+        if final is not None and self.counts(final):
+            raise RejectError(
+                "podl-void-unproven", "the final before it is not proven void", failure=FailureClass.LATER
+            )
+        if self.is_idle(entry):
+            raise RejectError(
+                "podl-final-void",
+                "the final before it is void, only the next attempt can follow",
+                failure=FailureClass.LATER,
+            )
+
     def _check_link(self, entry: Entry) -> None:
+        self._check_void(entry)
         if self.find_conflict(entry) is not None:
             raise RejectError(
                 "podl-entry-equivocation",

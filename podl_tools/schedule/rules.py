@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podl_tools.constants import ZERO_HASH
+from podl_tools.constants import MAX_SHARDS, ZERO_HASH
 from podl_tools.dataset import shard_commitment
-from podl_tools.entry import FinalBody, ReleaseBody
+from podl_tools.entry import FinalBody, ReleaseBody, ShardsBody
 from podl_tools.errors import FailureClass, RejectError
 from podl_tools.merkle import verify_leaf
 from podl_tools.schedule.final_check import Round, check_final
@@ -14,7 +14,7 @@ from podl_tools.task import Task, check_later_task, check_task
 
 if TYPE_CHECKING:
     from podl_tools.entry import Entry
-    from podl_tools.schedule.log import BlockHeight, ScheduleLog
+    from podl_tools.schedule.log import BlockHeight, ScheduleLog, ShardList
 
 __all__ = ["check_body", "earliest_final", "earliest_release"]
 
@@ -24,10 +24,12 @@ def earliest_release(log: ScheduleLog) -> int:
     Earliest time of the next release, in seconds.
 
     `min_commit` after the final below (at the first height: after the first task); a further attempt comes
-    `max_phase` after the one before.
+    `max_phase` after the one before, or `min_commit` after a void final.
     """
     height = log.next_height
     task = log.task_for(height).body
+    if log.void_final is not None:
+        return log.void_final.time + task.min_commit
     latest = log.latest_release(height)
     if latest is not None:
         return latest.time + task.max_phase
@@ -66,8 +68,8 @@ def check_body(log: ScheduleLog, entry: Entry, block_height: BlockHeight) -> Non
             _check_release(log, release, entry.time, block_height)
         case FinalBody() as final:
             _check_final(log, final, entry.time)
-        case _:
-            raise RejectError("podl-shards-unsupported", "this version cannot continue a task's shards")
+        case ShardsBody() as shards:
+            _check_shards(log.shard_list(log.next_height), shards)
 
 
 def _check_task(log: ScheduleLog, task: Task) -> None:
@@ -92,23 +94,32 @@ def _check_release(log: ScheduleLog, release: ReleaseBody, time: int, block_heig
     if time < earliest_release(log):
         raise RejectError("podl-release-time", f"not before {earliest_release(log)}, received {time}")
     task = log.task_for(height).body
-    _check_shard(release, task, log.next_shard(height))
+    _check_shard(release, task, log.shard_list(height))
     if log.has_opened(release.test_root):
         raise RejectError("podl-release-shard-reused", "an earlier release opened this shard")
     _check_list(release, task)
     _check_prev(log, release, block_height)
 
 
-def _check_shard(release: ReleaseBody, task: Task, index: int) -> None:
-    if release.shard_index != index:
-        raise RejectError("podl-release-shard-order", f"shard {release.shard_index} instead of {index}")
+def _check_shard(release: ReleaseBody, task: Task, shards: ShardList) -> None:
+    if release.shard_index != shards.used:
+        raise RejectError("podl-release-shard-order", f"shard {release.shard_index} instead of {shards.used}")
     if not task.shard_min <= release.n <= task.shard_max:
         raise RejectError(
             "podl-release-testsize", f"{release.n} samples, not {task.shard_min}..{task.shard_max}"
         )
     leaf = shard_commitment(release.salt, release.test_root, release.n)
-    if not verify_leaf(leaf, index, task.n_shards, release.path, task.shard_list_root):
-        raise RejectError("podl-release-shard-root", "not the shard that the task committed to")
+    if not verify_leaf(leaf, shards.used, shards.count, release.path, shards.root):
+        raise RejectError("podl-release-shard-root", "not the shard that the requester committed to")
+
+
+def _check_shards(current: ShardList, shards: ShardsBody) -> None:
+    if current.used < current.count:
+        raise RejectError("podl-shards-early", f"{current.count - current.used} sealed shards are left")
+    if not 1 <= shards.n_shards <= MAX_SHARDS or shards.shard_list_root == ZERO_HASH:
+        raise RejectError(
+            "podl-shards-range", f"{shards.n_shards} shards, not 1..{MAX_SHARDS}, or a zero root"
+        )
 
 
 def _check_list(release: ReleaseBody, task: Task) -> None:

@@ -78,7 +78,7 @@ struct Final {
     }
 };
 
-/** Continues a task's shards; read, but not supported yet. */
+/** Continues the shards of the task in force. */
 struct Shards {
     uint256 shard_list_root;
     uint32_t n_shards{0};
@@ -100,6 +100,7 @@ struct Entry {
     const Task* AsTask() const { return std::get_if<Task>(&body); }
     const Release* AsRelease() const { return std::get_if<Release>(&body); }
     const Final* AsFinal() const { return std::get_if<Final>(&body); }
+    const Shards* AsShards() const { return std::get_if<Shards>(&body); }
 };
 
 /** Read an entry's layout: podl-entry-noncanonical. Values are judged by the schedule. */

@@ -102,6 +102,13 @@ void ModelHistory::Add(const Opening& opening, uint8_t architecture)
     m_models.emplace(opening.model_root, std::make_pair(opening.task_id, architecture));
 }
 
+void ModelHistory::Remove(const Opening& opening)
+{
+    m_used.erase(opening.weights_root);
+    m_used.erase(opening.model_root);
+    m_models.erase(opening.model_root);
+}
+
 bool ModelHistory::IsParent(const uint256& parent, const uint256& task_id, uint8_t architecture) const
 {
     if (parent.IsNull()) return true;

@@ -44,6 +44,8 @@ class ModelHistory
 
 public:
     void Add(const Opening& opening, uint8_t architecture);
+    /** Take back what Add() has done. */
+    void Remove(const Opening& opening);
     /** Whether an accepted final has this weights or model root. */
     bool IsUsed(const uint256& root) const { return m_used.contains(root); }
     /** Whether a recipe may name this parent: zero, or a model of this task with the same architecture. */

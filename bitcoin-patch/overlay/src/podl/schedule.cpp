@@ -14,6 +14,7 @@ namespace podl {
 void Schedule::Append(Entry entry)
 {
     const size_t index{m_entries.size()};
+    if (!m_void && Withdraws(entry)) VoidLast();
     m_by_id.emplace(entry.id, index);
     m_finals_before.push_back(m_final_count);
     m_entries.push_back(std::move(entry));
@@ -25,6 +26,8 @@ void Schedule::Append(Entry entry)
         AppendRelease(*release, index);
     } else if (const Final* final{kept.AsFinal()}) {
         AppendFinal(*final, index);
+    } else if (const Shards* shards{kept.AsShards()}) {
+        AppendShards(*shards);
     }
 }
 
@@ -32,12 +35,13 @@ void Schedule::AppendTask(const Entry& entry, const Task& task)
 {
     auto programs{CheckTask(task)};
     m_tasks.push_back({.id = entry.id, .time = entry.time, .task = task, .programs = std::move(*Assert(programs))});
-    m_shards_used.push_back(0);
+    m_shards.push_back({.root = task.shard_list_root, .count = task.n_shards});
 }
 
 void Schedule::AppendRelease(const Release& release, size_t index)
 {
-    ++m_shards_used[TaskIndexFor(release.height)];
+    m_void.reset();
+    ++m_shards[TaskIndexFor(release.height)].used;
     m_test_roots.insert(release.test_root);
     if (release.attempt == 0) {
         m_heights.push_back({.first_release = index, .latest_release = index, .final_entry = std::nullopt});
@@ -52,6 +56,68 @@ void Schedule::AppendFinal(const Final& final, size_t index)
     m_final_by_hash.emplace(final.BlockHash(), index);
     m_models.Add(final.disclosure.opening, final.disclosure.recipe.architecture);
     ++m_final_count;
+}
+
+std::deque<Entry> Schedule::Reset()
+{
+    m_finals_before.clear();
+    m_by_id.clear();
+    m_final_by_hash.clear();
+    m_heights.clear();
+    m_tasks.clear();
+    m_shards.clear();
+    m_test_roots.clear();
+    m_models = {};
+    m_final_count = 0;
+    m_void.reset();
+    return std::exchange(m_entries, {});
+}
+
+void Schedule::AppendShards(const Shards& shards)
+{
+    m_shards[TaskIndexFor(NextHeight())] = {.root = shards.shard_list_root, .count = shards.n_shards};
+}
+
+void Schedule::VoidLast()
+{
+    auto& last{m_heights.back()};
+    m_void = *Assert(last.final_entry);
+    const Final& final{*Assert(m_entries[*m_void].AsFinal())};
+    last.final_entry.reset();
+    m_final_by_hash.erase(final.BlockHash());
+    m_models.Remove(final.disclosure.opening);
+    --m_final_count;
+    for (size_t i{*m_void + 1}; i < m_entries.size(); ++i) m_finals_before[i] = m_final_count;
+}
+
+std::optional<size_t> Schedule::FinalBefore(const Entry& entry) const
+{
+    auto index{Find(entry.prev)};
+    while (index && m_entries[*index].AsShards()) index = Find(m_entries[*index].prev);
+    if (!index || !m_entries[*index].AsFinal()) return std::nullopt;
+    return index;
+}
+
+std::optional<size_t> Schedule::Withdraws(const Entry& entry) const
+{
+    const Release* release{entry.AsRelease()};
+    const auto before{release ? FinalBefore(entry) : std::nullopt};
+    if (!before) return std::nullopt;
+    const Final& final{*m_entries[*before].AsFinal()};
+    if (release->height != final.height || release->attempt != final.attempt + 1) return std::nullopt;
+    return before;
+}
+
+bool Schedule::IsIdle(const Entry& entry) const
+{
+    const auto before{FinalBefore(entry)};
+    return before && !Counts(*before) && !entry.AsShards() && !Withdraws(entry);
+}
+
+bool Schedule::Counts(size_t index) const
+{
+    const auto* record{HeightAt(m_entries[index].AsFinal()->height)};
+    return record && record->final_entry == index;
 }
 
 std::optional<size_t> Schedule::Find(const uint256& id) const
@@ -137,7 +203,7 @@ std::optional<uint256> Schedule::CommitPrev(uint32_t height) const
 std::optional<Round> Schedule::RoundFor(uint32_t height) const
 {
     const Entry* release{LatestRelease(height)};
-    if (!release) return std::nullopt;
+    if (!release || (m_void && height == NextHeight())) return std::nullopt;
     return Round{
         .chain_id = ChainId(),
         .task = *Assert(TaskFor(height)),
@@ -160,7 +226,8 @@ std::optional<Equivocation> Schedule::FindConflict(const Entry& entry) const
 
 size_t Schedule::FinalsBehind(size_t index) const
 {
-    return m_final_count - m_finals_before.at(index) - (At(index).AsFinal() != nullptr);
+    const bool itself{At(index).AsFinal() && Counts(index)};
+    return m_final_count - m_finals_before.at(index) - itself;
 }
 
 } // namespace podl

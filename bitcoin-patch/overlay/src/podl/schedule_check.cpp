@@ -52,16 +52,10 @@ Result<void> CheckList(const Release& release, const Task& task)
     return {};
 }
 
-Result<void> CheckShard(const Release& release, const Task& task, uint32_t next_index)
+Result<void> CheckTestSize(const Release& release, const Task& task)
 {
-    if (release.shard_index != next_index) return Bad("podl-release-shard-order", strprintf("shard %u instead of %u", release.shard_index, next_index));
     if (release.n < task.shard_min || release.n > task.shard_max) {
         return Bad("podl-release-testsize", strprintf("%u samples, not %u..%u", release.n, task.shard_min, task.shard_max));
-    }
-    const uint256 leaf{ShardCommitment(release.salt, release.test_root, release.n)};
-    const uint64_t length{uint256::size() * uint64_t{task.n_shards}};
-    if (!VerifyProof(leaf, release.shard_index, task.n_shards, length, release.path, task.shard_list_root)) {
-        return Bad("podl-release-shard-root", "not the shard that the task committed to");
     }
     return {};
 }
@@ -78,8 +72,18 @@ Result<void> Schedule::Check(const Entry& entry, int64_t now, const BlockHeightL
     return CheckBody(entry, lookup);
 }
 
+Result<void> Schedule::CheckVoid(const Entry& entry) const
+{
+    if (const auto final{Withdraws(entry)}; final && Counts(*final)) {
+        return Refuse(FailureClass::LATER, "podl-void-unproven", "this node has no proof that the final before it is void");
+    }
+    if (IsIdle(entry)) return Refuse(FailureClass::LATER, "podl-final-void", "the final before it is void, only the next attempt can follow");
+    return {};
+}
+
 Result<void> Schedule::CheckLink(const Entry& entry, bool frozen) const
 {
+    if (auto voids{CheckVoid(entry)}; !voids) return voids;
     if (FindConflict(entry)) return Refuse(FailureClass::EVIDENCE, "podl-entry-equivocation", "another entry was accepted behind the same one");
     if (frozen) return Refuse(FailureClass::LATER, "podl-schedule-frozen", "nothing more is accepted; getpodlinfo shows the alarm");
     if (entry.prev != LastId()) return Refuse(FailureClass::LATER, "podl-entry-prev", "the entry before it is not the last one here");
@@ -92,7 +96,7 @@ Result<void> Schedule::CheckBody(const Entry& entry, const BlockHeightLookup& lo
     if (const Task* task{entry.AsTask()}) return CheckTaskBody(*task);
     if (const Release* release{entry.AsRelease()}) return CheckReleaseBody(*release, entry.time, lookup);
     if (const Final* final{entry.AsFinal()}) return CheckFinalBody(*final, entry.time);
-    return Bad("podl-shards-unsupported", "this version cannot continue a task's shards");
+    return CheckShardsBody(std::get<Shards>(entry.body));
 }
 
 Result<void> Schedule::CheckTaskBody(const Task& task) const
@@ -109,7 +113,8 @@ Result<void> Schedule::CheckTaskBody(const Task& task) const
 
 Result<void> Schedule::CheckReleaseBody(const Release& release, uint64_t time, const BlockHeightLookup& lookup) const
 {
-    const uint32_t attempt{InReveal() ? LatestRelease(NextHeight())->AsRelease()->attempt + 1U : 0U};
+    const Entry* latest{LatestRelease(NextHeight())};
+    const uint32_t attempt{latest ? latest->AsRelease()->attempt + 1U : 0U};
     if (release.height != NextHeight() || release.attempt != attempt) {
         return Bad("podl-release-grammar", strprintf("height %u attempt %u instead of height %u attempt %u", release.height, release.attempt, NextHeight(), attempt));
     }
@@ -118,17 +123,38 @@ Result<void> Schedule::CheckReleaseBody(const Release& release, uint64_t time, c
     }
     if (auto times{CheckReleaseTime(release, time)}; !times) return times;
     const size_t task{TaskIndexFor(release.height)};
-    if (auto shard{CheckShard(release, m_tasks[task].task, m_shards_used[task])}; !shard) return shard;
-    if (m_test_roots.contains(release.test_root)) return Bad("podl-release-shard-reused", "an earlier release opened this shard");
+    if (auto shard{CheckShard(release, m_tasks[task].task, m_shards[task])}; !shard) return shard;
     if (auto list{CheckList(release, m_tasks[task].task)}; !list) return list;
     return CheckReleasePrev(release, lookup);
+}
+
+Result<void> Schedule::CheckShard(const Release& release, const Task& task, const ShardList& list) const
+{
+    if (release.shard_index != list.used) return Bad("podl-release-shard-order", strprintf("shard %u instead of %u", release.shard_index, list.used));
+    if (auto size{CheckTestSize(release, task)}; !size) return size;
+    const uint256 leaf{ShardCommitment(release.salt, release.test_root, release.n)};
+    const uint64_t length{uint256::size() * uint64_t{list.count}};
+    if (!VerifyProof(leaf, release.shard_index, list.count, length, release.path, list.root)) {
+        return Bad("podl-release-shard-root", "not the shard that the requester committed to");
+    }
+    if (m_test_roots.contains(release.test_root)) return Bad("podl-release-shard-reused", "an earlier release opened this shard");
+    return {};
+}
+
+Result<void> Schedule::CheckShardsBody(const Shards& shards) const
+{
+    const ShardList& list{m_shards[TaskIndexFor(NextHeight())]};
+    if (list.used < list.count) return Bad("podl-shards-early", strprintf("%u sealed shards are left", list.count - list.used));
+    if (shards.n_shards < 1 || shards.n_shards > MAX_SHARDS) return Bad("podl-shards-range", strprintf("%u shards, not 1..%u", shards.n_shards, MAX_SHARDS));
+    if (shards.shard_list_root.IsNull()) return Bad("podl-shards-range", "the root of the shard list is zero");
+    return {};
 }
 
 Result<void> Schedule::CheckReleaseTime(const Release& release, uint64_t time) const
 {
     const Task& task{TaskFor(release.height)->task};
-    const Entry* since{LatestRelease(release.height)};
-    const uint32_t wait{since ? task.max_phase : task.min_commit};
+    const Entry* since{m_void ? &m_entries[*m_void] : LatestRelease(release.height)};
+    const uint32_t wait{since && !m_void ? task.max_phase : task.min_commit};
     if (!since) since = release.height == FirstHeight() ? &m_entries.front() : FinalFor(release.height - 1);
     // Accepted times are at most MAX_FUTURE_TIME ahead of a clock: no overflow.
     if (time >= since->time + wait) return {};

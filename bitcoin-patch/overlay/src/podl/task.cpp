@@ -43,7 +43,7 @@ Result<void> CheckRanges(const Task& t)
         {Between(t.epochs_min, 1, t.epochs_max) && t.epochs_max <= 254, "epoch bounds"},
         {t.k_min <= t.k_max && t.k_max <= 16, "rate bounds"},
         {t.b_min <= 15 && Between(t.training_n, uint64_t{1} << t.b_min, 1 << 24), "training_n"},
-        {Between(t.n_shards, 1, 65536), "n_shards"},
+        {Between(t.n_shards, 1, MAX_SHARDS), "n_shards"},
         {Between(t.shard_min, 64, t.shard_max) && t.shard_max <= 20000, "shard sizes"},
         {t.max_phase >= t.min_reveal, "max_phase"},
         {t.require_replay <= 1, "require_replay"},

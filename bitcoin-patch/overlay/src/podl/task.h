@@ -17,6 +17,9 @@
 
 namespace podl {
 
+/** Shards that one list may hold. */
+inline constexpr uint32_t MAX_SHARDS{65536};
+
 /** Body of a task entry, fields in the order of their bytes (protocol section 5). */
 struct Task {
     uint8_t arithmetic{1};
