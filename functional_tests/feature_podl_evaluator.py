@@ -174,13 +174,14 @@ class PodlEvaluatorTest(PodlTestFramework):
         liar, kept = self.miners[position], current.kept[position]
         wrong = liar.reveal(kept, current.release, claim=current.reveals[position].claim - 1)
         self.requester.publish(self.requester.final(wrong), self.own)
-        self.wait_until(lambda: all(n.getpodlinfo()["finals"] == 4 for n in self.nodes))
+        final = self.requester.log.last_id.hex()
+        self.wait_until(lambda: all(n.getpodlinfo()["digest"] == final for n in self.nodes))
         for node in self.nodes:
             if node is self.both:
                 node.syncpodl()
                 assert_equal(node.getpodlinfo()["state"], "running")
                 judge(node, self.requester, name=NAME)
-            self.wait_until(lambda n=node: n.getpodlinfo()["state"] == "frozen")
+            self.wait_until(lambda n=node: n.getpodlinfo()["state"] == "void")
             assert "podl-claim-mismatch" in [a["reason"] for a in node.getpodlinfo()["alarms"]]
             assert_equal(node.getbestblockhash(), tip)
 

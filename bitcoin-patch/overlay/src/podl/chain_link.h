@@ -51,6 +51,8 @@ public:
     /** The block's data; nullptr if they are not (or no longer) there. */
     virtual std::shared_ptr<const CBlock> ReadBlock(const uint256& hash) const = 0;
 
+    /** Disconnect the active chain from this height on, unless its block there is the named one. @returns whether that is so now */
+    virtual bool Disconnect(int height, const uint256& named) = 0;
     virtual void FeedHeader(const CBlockHeader& header) = 0;
     virtual void FeedBlock(const std::shared_ptr<const CBlock>& block) = 0;
     /** Connect what may be connected. */

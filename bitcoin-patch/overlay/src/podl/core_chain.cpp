@@ -79,6 +79,25 @@ std::shared_ptr<const CBlock> CoreChain::ReadBlock(const uint256& hash) const
     return block;
 }
 
+bool CoreChain::Disconnect(int height, const uint256& named)
+{
+    auto& chainstate{m_chainman.ActiveChainstate()};
+    CBlockIndex* index{WITH_LOCK(::cs_main, return chainstate.m_chain[height])};
+    if (index && index->GetBlockHash() != named) {
+        BlockValidationState state;
+        if (!chainstate.InvalidateBlock(state, index)) {
+            LogError("PoDL: block %s cannot be disconnected: %s", index->GetBlockHash().ToString(), state.ToString());
+            return false;
+        }
+        // It is no invalid block: peers that still have it must not be blamed. The gate holds it from now on.
+        LOCK(::cs_main);
+        chainstate.ResetBlockFailureFlags(index);
+        m_chainman.RecalculateBestHeader();
+    }
+    Activate();
+    return true;
+}
+
 void CoreChain::FeedHeader(const CBlockHeader& header)
 {
     BlockValidationState state;

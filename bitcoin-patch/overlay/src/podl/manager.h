@@ -78,6 +78,8 @@ public:
 
     /** Parse, check, persist and append a schedule entry; orphans that it unlocks follow. @param[out] id  when it parses */
     Submission SubmitEntry(std::span<const unsigned char> bytes, uint256* id = nullptr) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
+    /** The operator chooses one of the two entries that froze the schedule; see State::Choose(). */
+    Submission ChooseEntry(const uint256& id) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** A 112-byte header for the open height. @param[out] hash  when it has the right size */
     Submission SubmitCommitment(std::span<const unsigned char> bytes, uint256* hash = nullptr) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** A reveal for the open round. @param[out] hash  block hash, when it parses */
@@ -192,6 +194,8 @@ private:
     /** Folder of an object that is held and sound as far as has been looked; null without. */
     const ObjectFiles* FilesOf(const ObjectId& id) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
     std::optional<Bytes> ReadWhole(const ObjectFiles& files, const ObjectId& id) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    /** Height of the previous block that a release of the first height names. */
+    std::optional<int> PrevHeight(const Entry& entry) const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     Submission SubmitParsed(const Entry& entry) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     void RetryOrphans() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     void Notify(const std::vector<Event>& events) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
@@ -200,6 +204,8 @@ private:
     // Worker thread (manager_worker.cpp)
     void Run() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     bool IsInterrupted() const EXCLUSIVE_LOCKS_REQUIRED(!m_mutex);
+    /** Disconnect blocks that an earlier state of the schedule has named. */
+    void TakeBack(ChainLink& chain) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     /** Take a final's block one step further. @returns whether anything has changed */
     bool Advance(ChainLink& chain, const FeedTask& task) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);
     bool AdvanceHeader(ChainLink& chain, const FeedTask& task) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex) LOCKS_EXCLUDED(::cs_main);

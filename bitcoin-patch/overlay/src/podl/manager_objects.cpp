@@ -24,6 +24,13 @@ namespace {
 
 constexpr auto WHOLE{std::numeric_limits<uint64_t>::max()};
 
+/** Whether the refused bytes make a final void: nodes that come later will need them. */
+bool IsProof(const ObjectContext& context, const Reject& reject)
+{
+    if (reject.cls != FailureClass::PERM || context.id.kind == ObjectKind::MODEL) return false;
+    return context.id.kind == ObjectKind::SHARD || std::ranges::any_of(context.namers, &ObjectNamer::is_final);
+}
+
 } // namespace
 
 PieceResult Manager::SubmitPiece(ObjectKind kind, const uint256& hash, uint64_t size, uint64_t offset, std::span<const unsigned char> piece)
@@ -64,6 +71,8 @@ Submission Manager::AddObject(ObjectKind kind, const uint256& hash, std::span<co
         result = StoreFailure();
     } else if (findings.reject) {
         result = Refusal(*findings.reject);
+        auto& proofs{*WITH_LOCK(m_mutex, return &m_state->Proofs())};
+        if (IsProof(**context, *findings.reject) && proofs.WriteFile(id, bytes)) WITH_LOCK(m_mutex, proofs.Add(id, bytes.size()));
     } else if (!WITH_LOCK(m_mutex, return &m_state->Files())->WriteFile(id, bytes)) {
         result = StoreFailure();
     } else {
@@ -105,8 +114,8 @@ const ObjectFiles* Manager::FilesOf(const ObjectId& id) const
     bool unchecked{false};
     {
         LOCK(m_mutex);
-        if (m_state->Files().Has(id)) files = &m_state->Files();
-        unchecked = m_state->Files().IsUnchecked(id);
+        files = m_state->Holder(id);
+        unchecked = files && files->IsUnchecked(id);
     }
     return unchecked && !ReadWhole(*files, id) ? nullptr : files;
 }
@@ -136,7 +145,7 @@ std::optional<ObjectKind> Manager::KindOfRoot(const uint256& root) const
 {
     LOCK(m_mutex);
     for (const auto kind : {ObjectKind::WEIGHTS, ObjectKind::MODEL, ObjectKind::SHARD}) {
-        if (m_state->Files().Has({kind, root})) return kind;
+        if (m_state->Holder({kind, root})) return kind;
     }
     return std::nullopt;
 }

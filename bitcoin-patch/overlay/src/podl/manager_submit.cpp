@@ -23,16 +23,31 @@ Submission Manager::SubmitEntry(std::span<const unsigned char> bytes, uint256* i
     return result;
 }
 
+std::optional<int> Manager::PrevHeight(const Entry& entry) const
+{
+    const auto* release{entry.AsRelease()};
+    if (!release || int64_t{release->height} != m_options.podl_height) return std::nullopt;
+    const auto chain{GetChain()};
+    return chain ? chain->HeightOf(release->prev_block) : std::nullopt;
+}
+
 Submission Manager::SubmitParsed(const Entry& entry)
 {
-    std::optional<int> prev_height;
-    const auto* release{entry.AsRelease()};
-    if (release && int64_t{release->height} == m_options.podl_height) {
-        if (const auto chain{GetChain()}) prev_height = chain->HeightOf(release->prev_block);
-    }
+    const auto prev_height{PrevHeight(entry)};
     Events events;
     const auto result{WITH_LOCK(m_mutex, return m_state->AddEntry(entry, GetTime(), prev_height, events))};
     Notify(events);
+    return result;
+}
+
+Submission Manager::ChooseEntry(const uint256& id)
+{
+    const auto other{WITH_LOCK(m_mutex, return m_state->Contested())};
+    const auto prev_height{other ? PrevHeight(*other) : std::nullopt};
+    Events events;
+    const auto result{WITH_LOCK(m_mutex, return m_state->Choose(id, GetTime(), prev_height, events))};
+    Notify(events);
+    Wake(); // what was held may connect now, and other blocks have to go
     return result;
 }
 

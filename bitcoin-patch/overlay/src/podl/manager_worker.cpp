@@ -62,6 +62,7 @@ bool Manager::Work()
     const auto chain{GetChain()};
     if (!chain) return true;
     if (!chain->Ready()) return false;
+    TakeBack(*chain);
     RetryOrphans();
     bool changed{true};
     while (changed) {
@@ -76,6 +77,19 @@ bool Manager::Work()
     return true;
 }
 
+void Manager::TakeBack(ChainLink& chain)
+{
+    const auto undo{WITH_LOCK(m_mutex, return m_state->Undo())};
+    if (!undo) return;
+    const bool done{chain.Disconnect(undo->height, undo->named)};
+    LOCK(m_mutex);
+    if (done) {
+        m_state->SetUndone(undo->height);
+    } else {
+        m_state->AddUndoAlarm(undo->height, GetTime());
+    }
+}
+
 bool Manager::Advance(ChainLink& chain, const FeedTask& task)
 {
     switch (chain.StateOf(task.header.GetHash())) {
@@ -87,7 +101,7 @@ bool Manager::Advance(ChainLink& chain, const FeedTask& task)
         return AdvanceData(chain, task);
     case ChainLink::BlockState::CONNECTED: {
         Events events;
-        WITH_LOCK(m_mutex, m_state->SetConnected(task.height, GetTime(), events));
+        WITH_LOCK(m_mutex, m_state->SetConnected(task.header.GetHash(), GetTime(), events));
         LogDebug(BCLog::PODL, "height %u is connected: %s", task.height, task.header.GetHash().ToString());
         Notify(events);
         return true;
@@ -104,7 +118,7 @@ bool Manager::Advance(ChainLink& chain, const FeedTask& task)
 bool Manager::FailBlock(const FeedTask& task, const std::string& reason)
 {
     Events events;
-    const bool recorded{WITH_LOCK(m_mutex, return m_state->AddBlockFault(task.height, reason, GetTime(), events))};
+    const bool recorded{WITH_LOCK(m_mutex, return m_state->AddBlockFault(task.header.GetHash(), reason, GetTime(), events))};
     Notify(events);
     return recorded;
 }
@@ -143,7 +157,7 @@ bool Manager::AdvanceData(ChainLink& chain, const FeedTask& task)
         const auto block{chain.ReadBlock(hash)};
         if (!block || block->vtx.empty()) return false;
         if (const auto paid{CheckCoinbase(*block->vtx[0], task.payout)}; !paid) return FailBlock(task, paid.error().reason);
-        WITH_LOCK(m_mutex, m_state->SetBodyChecked(task.height));
+        WITH_LOCK(m_mutex, m_state->SetBodyChecked(hash));
         return true;
     }
     if (!task.may_connect) return false;

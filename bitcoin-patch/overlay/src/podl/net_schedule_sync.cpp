@@ -5,12 +5,20 @@
 #include <podl/net_schedule_sync.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace podl {
 
 void ScheduleSync::Heard(NodeId peer)
 {
     if (const auto it{m_peers.find(peer)}; it != m_peers.end()) it->second.behind = false;
+}
+
+void ScheduleSync::Advanced()
+{
+    for (auto& [_, state] : m_peers) {
+        if (std::exchange(state.stopped, false)) state.ask = true;
+    }
 }
 
 void ScheduleSync::Orphan(NodeId peer, SteadyClock::time_point now)
@@ -68,6 +76,7 @@ void ScheduleSync::Received(NodeId peer, const Page& page, SteadyClock::time_poi
     state.after.reset();
     state.next_poll = now + POLL_INTERVAL;
 
+    state.stopped = page.stopped;
     const bool more{page.more && !page.stopped};
     const bool stale{page.from_start && page.fresh == 0};
     if (more && page.fresh > 0) {

@@ -54,6 +54,8 @@ public:
     void Disconnected(NodeId peer) { m_peers.erase(peer); }
     /** A peer has shown that it has what we have. */
     void Heard(NodeId peer);
+    /** Our schedule has advanced: what had to wait, and what follows it, may be in order now. */
+    void Advanced();
     /** A peer sent an entry whose predecessor we do not have. */
     void Orphan(NodeId peer, SteadyClock::time_point now);
     /** Questions to send now. */
@@ -69,6 +71,7 @@ private:
         bool ask{true};
         bool reading{false}; //!< between Arrived() and Received()
         bool bulk{false};   //!< the question continues an earlier page
+        bool stopped{false}; //!< the rest of its last page was not looked at
         bool behind{false}; //!< does not know our last entry: asking again is in vain until it shows something
         bool walk{false};   //!< read on although nothing is new, to find where the schedules part
         size_t walked{0};   //!< how far that has come

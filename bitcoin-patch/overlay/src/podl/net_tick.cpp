@@ -83,6 +83,7 @@ void Net::ReadNotes()
         advanced = true;
     }
     if (advanced) {
+        m_schedule.Advanced();
         // A release may have opened what was held back until now.
         for (const ObjectRef& object : m_server.Inventory()) AnnounceToAll(object);
         m_advanced = true;

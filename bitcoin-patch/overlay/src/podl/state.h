@@ -63,6 +63,12 @@ struct FeedTask {
     bool may_connect{false};  //!< all that is asked before the block connects is fulfilled
 };
 
+/** From which height on the active chain may have blocks that the schedule names no more. */
+struct UndoTask {
+    uint32_t height{0};
+    uint256 named{}; //!< block of that height's final; null without one
+};
+
 /** Submission for a refusal. */
 Submission Refusal(const Reject& reject);
 /** Answer when something could not be written: podl-store-error (LATER). */
@@ -92,7 +98,22 @@ public:
     Submission AddEntry(const Entry& entry, int64_t now, std::optional<int> prev_height, Events& events);
     /** Take out the kept entries that may follow the last accepted one. */
     std::vector<Entry> TakeOrphans();
-    bool IsFrozen() const { return m_freeze || m_void; }
+    bool IsFrozen() const { return m_freeze.has_value(); }
+
+    // What is taken back (state_undo.cpp)
+
+    /**
+     * The operator's way out of a freeze: one of the two entries for the slot stands from now on.
+     *
+     * @returns refused podl-choice-none, podl-choice-unknown, or the rule that the other entry breaks
+     */
+    Submission Choose(const uint256& id, int64_t now, std::optional<int> prev_height, Events& events);
+    /** The entry that stands against an accepted one, while the schedule is frozen. */
+    std::optional<Entry> Contested() const;
+    std::optional<UndoTask> Undo() const;
+    void SetUndone(uint32_t height);
+    /** The active chain's block of this height could not be disconnected. */
+    void AddUndoAlarm(uint32_t height, int64_t now);
 
     // Round (state_round.cpp)
 
@@ -118,6 +139,10 @@ public:
     /** The bytes on disk are not the named ones (any more): throw them away and want them anew. */
     void DropDamaged(const ObjectId& id, int64_t now);
     ObjectFiles& Files() { return m_files; }
+    /** Bytes that prove a final void and are of no other use; kept to be served. */
+    ObjectFiles& Proofs() { return m_proofs; }
+    /** Where an object is held; nullptr if it is not. */
+    const ObjectFiles* Holder(const ObjectId& id) const;
     Assembly& Parts() { return m_parts; }
     uint64_t BufferBytes() const;
 
@@ -127,13 +152,15 @@ public:
     /** @param connected  the block was connected before. @param[out] news  the worker should look at this block */
     bool MayConnect(const uint256& hash, bool connected, bool& news);
     std::vector<FeedTask> FeedTasks() const;
-    void SetBodyChecked(uint32_t height);
+    // A final that is void by now is left alone.
+
+    void SetBodyChecked(const uint256& hash);
     /** The block was connected: nothing is left to do for this final. */
-    void SetConnected(uint32_t height, int64_t now, Events& events);
+    void SetConnected(const uint256& hash, int64_t now, Events& events);
     /** Remove the bodies of connected blocks that Core has on disk up to this height: a crash cannot lose them. */
     void DropBodies(int flushed_height);
     /** The final's block or header is proven bad. @returns whether that could be recorded */
-    bool AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events);
+    bool AddBlockFault(const uint256& hash, const std::string& reason, int64_t now, Events& events);
     /** Compare with the active tip. @returns a line for the operator when finals are missing, or the chain is another one */
     std::optional<std::string> CheckTip(int tip_height, bool legacy);
 
@@ -187,12 +214,14 @@ private:
     const EvaluatorMode m_evaluator;
     const std::unique_ptr<Store> m_store;
     ObjectFiles m_files;
+    ObjectFiles m_proofs;
     Assembly m_parts;
     Schedule m_schedule;
     CommitmentPool m_pool;
     CandidateTable m_table;
     Verdicts m_verdicts{m_evaluator};
-    std::vector<FinalRecord> m_finals;            //!< by height, from the first one on
+    std::vector<FinalRecord> m_finals;            //!< that count, by height, from the first one on
+    std::vector<FinalRecord> m_voided;            //!< void ones; the last one may still wait for the next attempt
     std::multimap<uint256, size_t> m_final_index; //!< block hash, release id, weights and model root, test root to final
     size_t m_first_open{0};                       //!< lowest final that is not connected
     size_t m_first_kept{0};                       //!< lowest final whose body may still be an own file
@@ -202,7 +231,8 @@ private:
     std::vector<AlarmView> m_alarms;
     size_t m_alarms_written{0};                   //!< how many of them are on disk
     std::optional<Freeze> m_freeze;
-    std::optional<size_t> m_void; //!< lowest void final
+    std::set<uint256> m_not_chosen; //!< entries that the operator decided against
+    std::optional<uint32_t> m_undo_height;
     bool m_resyncing{false};
     std::deque<Entry> m_orphans;
     std::map<WaitKey, int64_t> m_waiting; //!< since when
@@ -221,8 +251,10 @@ private:
     Submission Judge(const Entry& entry, int64_t now, std::optional<int> prev_height, Events& events);
     Submission RefuseEntry(const Entry& entry, const Reject& reject, int64_t now, Events& events);
     void KeepOrphan(const Entry& entry);
+    /** Whether the entry withdraws a final that this node has found valid. */
+    bool WithdrawsValid(const Entry& entry) const;
     /** @returns false if a freeze could not be recorded, and nothing has changed */
-    bool AddEquivocation(const Equivocation& found, int64_t now);
+    bool AddEquivocation(const Equivocation& found, const Bytes& other, int64_t now);
     void AfterEntry(const Entry& entry, int64_t now);
     void ReportSuboptimal(const Entry& entry, const Final& final, int64_t now);
     void AddAlarm(const std::string& reason, const std::string& detail, const std::vector<std::string>& ids, int64_t now);
@@ -231,10 +263,26 @@ private:
     void RestoreAlarms(int64_t now);
     std::optional<std::string> VoidReason(const FinalRecord& final) const;
     /** Look at all finals. */
-    void FindVoid();
+    void FindVoid(int64_t now);
     /** Look again at the finals that this id belongs to. */
     void UpdateVoid(const uint256& id, int64_t now);
     std::optional<uint32_t> FrozenHeight() const;
+
+    // state_undo.cpp
+    /** Put aside the final that this entry withdraws, unless that has been done. */
+    void Withdraw(const Entry& entry);
+    /** The last final counts for nothing from now on. */
+    void VoidLast();
+    /** This final is proven void: it is the last entry that is left, with shards behind it. */
+    void VoidFinal(size_t index, const std::string& reason, int64_t now);
+    /** A void final's proof has fallen: it counts again. */
+    void RestoreVoid();
+    /** Cut the log to this many entries, and derive everything anew from them. */
+    void Rebuild(size_t size);
+    void CopyProgress(const std::vector<FinalRecord>& before);
+    Submission Replace(const Freeze& freeze, int64_t now, std::optional<int> prev_height, Events& events);
+    /** Whether the evidence is about entries that a void final has made idle. */
+    bool IsIdle(const Freeze& freeze) const;
 
     // state_round.cpp
     std::optional<Reject> CheckCommitment(const CBlockHeader& header, int64_t now, const std::optional<uint256>& prev, const std::optional<ParentInfo>& parent) const;
@@ -269,6 +317,7 @@ private:
 
     // state_chain.cpp
     const FinalRecord* FindFinal(const uint256& hash) const;
+    FinalRecord* FindFinal(const uint256& hash);
     bool IsJudged(const FinalRecord& final) const;
     bool Fulfilled(const FinalRecord& final) const;
 };

@@ -11,12 +11,14 @@
 /** What validation asks, and how far the blocks of the finals are (protocol section 7). */
 namespace podl {
 
-const State::FinalRecord* State::FindFinal(const uint256& hash) const
+State::FinalRecord* State::FindFinal(const uint256& hash)
 {
     const auto [begin, end]{m_final_index.equal_range(hash)};
     const auto it{std::find_if(begin, end, [&](const auto& item) { return m_finals[item.second].hash == hash; })};
     return it == end ? nullptr : &m_finals[it->second];
 }
+
+const State::FinalRecord* State::FindFinal(const uint256& hash) const { return const_cast<State*>(this)->FindFinal(hash); }
 
 bool State::IsJudged(const FinalRecord& final) const
 {
@@ -34,7 +36,10 @@ bool State::Fulfilled(const FinalRecord& final) const
 HeaderStatus State::CheckHeader(const uint256& hash, int height) const
 {
     const auto* named{height < 0 ? nullptr : m_schedule.FinalFor(static_cast<uint32_t>(height))};
-    if (!named) return HeaderStatus::NOT_YET;
+    if (!named) {
+        const bool was_named{std::ranges::any_of(m_voided, [&](const auto& final) { return final.hash == hash && int(final.height) == height; })};
+        return was_named ? HeaderStatus::NOT_FINAL : HeaderStatus::NOT_YET;
+    }
     const auto* final{FindFinal(hash)};
     const bool admitted{final && final->entry_id == named->id && !VoidReason(*final)};
     return admitted ? HeaderStatus::ADMIT : HeaderStatus::NOT_FINAL;
@@ -42,20 +47,19 @@ HeaderStatus State::CheckHeader(const uint256& hash, int height) const
 
 bool State::MayConnect(const uint256& hash, bool connected, bool& news)
 {
-    const auto* found{FindFinal(hash)};
-    if (!found || VoidReason(*found)) return false;
+    auto* final{FindFinal(hash)};
+    if (!final || VoidReason(*final)) return false;
     if (connected) return true;
-    auto& final{m_finals[found - m_finals.data()]};
-    news = !final.in_chain;
-    final.in_chain = true;
-    return Fulfilled(final);
+    news = !final->in_chain;
+    final->in_chain = true;
+    return Fulfilled(*final);
 }
 
 std::vector<FeedTask> State::FeedTasks() const
 {
     std::vector<FeedTask> tasks;
     const size_t end{std::min(m_finals.size(), m_first_open + LOOKAHEAD)};
-    for (size_t i{m_first_open}; i < end && (!m_void || i < *m_void); ++i) {
+    for (size_t i{m_first_open}; i < end; ++i) {
         const auto& final{m_finals[i]};
         const auto& disclosure{m_schedule.FinalFor(final.height)->AsFinal()->disclosure};
         tasks.push_back({
@@ -71,15 +75,16 @@ std::vector<FeedTask> State::FeedTasks() const
     return tasks;
 }
 
-void State::SetBodyChecked(uint32_t height)
+void State::SetBodyChecked(const uint256& hash)
 {
-    m_finals.at(height - m_podl_height).body_checked = true;
+    if (auto* final{FindFinal(hash)}) final->body_checked = true;
 }
 
-void State::SetConnected(uint32_t height, int64_t now, Events& events)
+void State::SetConnected(const uint256& hash, int64_t now, Events& events)
 {
-    auto& final{m_finals.at(height - m_podl_height)};
-    final.connected = final.in_chain = final.body_checked = true;
+    auto* final{FindFinal(hash)};
+    if (!final) return;
+    final->connected = final->in_chain = final->body_checked = true;
     while (m_first_open < m_finals.size() && m_finals[m_first_open].connected) ++m_first_open;
     Refresh(now, events);
 }
@@ -91,11 +96,12 @@ void State::DropBodies(int flushed_height)
     }
 }
 
-bool State::AddBlockFault(uint32_t height, const std::string& reason, int64_t now, Events& events)
+bool State::AddBlockFault(const uint256& hash, const std::string& reason, int64_t now, Events& events)
 {
-    const auto& final{m_finals.at(height - m_podl_height)};
-    const ObjectFindings findings{.faults = {{FinalNamer(final, ObjectKind::BODY), reason}}};
-    return AddFindings({ObjectKind::BODY, final.hash}, findings, now, events);
+    const auto* final{FindFinal(hash)};
+    if (!final) return false;
+    const ObjectFindings findings{.faults = {{FinalNamer(*final, ObjectKind::BODY), reason}}};
+    return AddFindings({ObjectKind::BODY, hash}, findings, now, events);
 }
 
 std::optional<std::string> State::CheckTip(int tip_height, bool legacy)
@@ -109,7 +115,7 @@ std::optional<std::string> State::CheckTip(int tip_height, bool legacy)
         if (!m_resyncing || m_store->WriteResyncing(false)) m_resyncing = false;
         return std::nullopt;
     }
-    if (m_resyncing) return std::nullopt;
+    if (m_resyncing || m_undo_height) return std::nullopt;
     return strprintf("The block index reaches height %d, but the PoDL schedule in the data directory ends below height %d. "
                      "If podl/ was lost, restart with -podlresync to fetch it again from peers.", tip_height, next);
 }

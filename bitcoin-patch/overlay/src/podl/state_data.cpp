@@ -67,10 +67,11 @@ std::vector<ObjectId> State::ObjectsOf(const Candidate& candidate)
 bool State::NamedByFinal(const ObjectId& id) const
 {
     const auto [begin, end]{m_final_index.equal_range(id.hash)};
-    return std::any_of(begin, end, [&](const auto& item) {
-        const auto named{ObjectsOf(m_finals[item.second])};
+    const auto names{[&](const FinalRecord& final) {
+        const auto named{ObjectsOf(final)};
         return std::ranges::find(named, id) != named.end();
-    });
+    }};
+    return std::any_of(begin, end, [&](const auto& item) { return names(m_finals[item.second]); }) || std::ranges::any_of(m_voided, names);
 }
 
 ObjectNamer State::FinalNamer(const FinalRecord& final, ObjectKind kind) const
@@ -188,7 +189,7 @@ Submission State::AddObject(const ObjectId& id, uint64_t size, int64_t now, Even
     m_archive.erase(id);
     if (id.kind == ObjectKind::BODY) {
         // Not every final with this id in the index: another one may name a model like this block.
-        if (const auto* final{FindFinal(id.hash)}) SetBodyChecked(final->height);
+        SetBodyChecked(id.hash);
     }
     events.push_back({.type = Event::Type::OBJECT, .id = id.hash, .kind = id.kind});
     Refresh(now, events);
@@ -197,19 +198,27 @@ Submission State::AddObject(const ObjectId& id, uint64_t size, int64_t now, Even
 
 void State::SetChecked(const ObjectId& id, int64_t now)
 {
-    if (!m_files.IsUnchecked(id)) return;
-    m_files.SetChecked(id);
+    ObjectFiles& files{m_files.Has(id) ? m_files : m_proofs};
+    if (!files.IsUnchecked(id)) return;
+    files.SetChecked(id);
     if (id.kind == ObjectKind::WEIGHTS) UpdateVoid(id.hash, now); // their length counts from now on
 }
 
 void State::DropDamaged(const ObjectId& id, int64_t now)
 {
-    if (!m_files.Has(id)) return;
-    LogError("PoDL: the file %s is missing or damaged. It is thrown away and fetched again from peers.", fs::PathToString(m_files.PathOf(id)));
-    m_files.Remove(id);
+    ObjectFiles& files{m_files.Has(id) ? m_files : m_proofs};
+    if (!files.Has(id)) return;
+    LogError("PoDL: the file %s is missing or damaged. It is thrown away, and fetched again from peers while it is needed.", fs::PathToString(files.PathOf(id)));
+    files.Remove(id);
     if (id.kind != ObjectKind::BODY && NamedByFinal(id)) m_archive.insert(id);
     Events untold; // whoever reads next sees it
     Refresh(now, untold);
+}
+
+const ObjectFiles* State::Holder(const ObjectId& id) const
+{
+    if (m_files.Has(id)) return &m_files;
+    return m_proofs.Has(id) ? &m_proofs : nullptr;
 }
 
 uint64_t State::CandidateBytes() const
@@ -332,7 +341,7 @@ std::vector<State::Need> State::Needs(int64_t now) const
 {
     std::vector<Need> needs;
     const size_t end{std::min(m_finals.size(), m_first_open + LOOKAHEAD)};
-    for (size_t i{m_first_open}; i < end && (!m_void || i < *m_void); ++i) {
+    for (size_t i{m_first_open}; i < end; ++i) {
         if (!m_finals[i].connected) FinalNeeds(m_finals[i], needs);
     }
     RoundNeeds(needs);

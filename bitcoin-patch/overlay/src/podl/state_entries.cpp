@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <utility>
 
-/** The schedule's entries, alarms, and what stops the schedule: equivocation and void finals. */
+/** The schedule's entries, alarms, and what stops the schedule: equivocation. */
 namespace podl {
 namespace {
 
@@ -34,6 +34,9 @@ Submission StoreFailure()
 Submission State::AddEntry(const Entry& entry, int64_t now, std::optional<int> prev_height, Events& events)
 {
     if (m_schedule.Find(entry.id)) return {.status = SubmitStatus::DUPLICATE};
+    if (m_not_chosen.contains(entry.id) || m_not_chosen.contains(entry.prev)) {
+        return Refusal({FailureClass::EVIDENCE, "podl-entry-not-chosen", "this node's operator has chosen another entry"});
+    }
     const auto result{Judge(entry, now, prev_height, events)};
     Refresh(now, events);
     return result;
@@ -43,9 +46,10 @@ Submission State::Judge(const Entry& entry, int64_t now, std::optional<int> prev
 {
     const auto checked{m_schedule.Check(entry, now, [&](const uint256&) { return prev_height; }, IsFrozen())};
     if (!checked && checked.error().cls != FailureClass::LATER) return RefuseEntry(entry, checked.error(), now, events);
+    if (!checked && WithdrawsValid(entry)) return RefuseEntry(entry, {FailureClass::EVIDENCE, "podl-final-not-void", "this node has connected the block of the final before it"}, now, events);
     if (IsFrozen()) return Refusal({FailureClass::LATER, "podl-schedule-frozen", "getpodlinfo shows the alarm"});
     if (!checked) {
-        KeepOrphan(entry);
+        if (checked.error().reason != "podl-final-void") KeepOrphan(entry);
         return Refusal(checked.error());
     }
     if (!m_store->WriteEntry(m_schedule.Size(), entry.bytes)) {
@@ -63,8 +67,9 @@ Submission State::Judge(const Entry& entry, int64_t now, std::optional<int> prev
 Submission State::RefuseEntry(const Entry& entry, const Reject& reject, int64_t now, Events& events)
 {
     if (reject.cls == FailureClass::EVIDENCE) {
-        if (const auto found{m_schedule.FindConflict(entry)}) {
-            if (!AddEquivocation(*found, now)) return StoreFailure();
+        const auto found{m_schedule.FindConflict(entry)};
+        if (found && reject.reason == "podl-entry-equivocation") {
+            if (!AddEquivocation(*found, entry.bytes, now)) return StoreFailure();
         } else {
             AddAlarm(reject.reason, reject.detail, {HexStr(entry.id)}, now);
         }
@@ -93,11 +98,18 @@ std::vector<Entry> State::TakeOrphans()
     return taken;
 }
 
-bool State::AddEquivocation(const Equivocation& found, int64_t now)
+bool State::WithdrawsValid(const Entry& entry) const
+{
+    const auto index{m_schedule.Withdraws(entry)};
+    const auto* final{index ? FindFinal(m_schedule.At(*index).AsFinal()->BlockHash()) : nullptr};
+    return final && final->entry_id == m_schedule.At(*index).id && final->connected;
+}
+
+bool State::AddEquivocation(const Equivocation& found, const Bytes& other, int64_t now)
 {
     const bool freezes{!m_freeze && found.finals_behind < FINAL_DEPTH};
-    const Freeze freeze{found.slot, found.accepted, found.other};
     if (freezes) {
+        const Freeze freeze{found.slot, found.accepted, found.other, other};
         if (!m_store->WriteFreeze(freeze)) return false;
         m_freeze = freeze;
     }
@@ -108,10 +120,8 @@ bool State::AddEquivocation(const Equivocation& found, int64_t now)
 
 std::optional<uint32_t> State::FrozenHeight() const
 {
-    std::optional<uint32_t> height;
-    if (m_freeze) height = m_schedule.OpenHeight(m_freeze->slot);
-    if (m_void) height = std::min(height.value_or(m_finals[*m_void].height), m_finals[*m_void].height);
-    return height;
+    if (!m_freeze) return std::nullopt;
+    return m_schedule.OpenHeight(m_freeze->slot);
 }
 
 void State::AfterEntry(const Entry& entry, int64_t now)
@@ -136,8 +146,10 @@ void State::ReportSuboptimal(const Entry& entry, const Final& final, int64_t now
         if (candidate == named || (!measured && candidate->facts.measured->count <= final.claim.claim)) return;
         const bool skipped{std::ranges::find(final.skipped, candidate->position, [](const Skipped& s) { return uint32_t{s.list_index}; }) != final.skipped.end()};
         if (skipped) continue;
-        const auto detail{strprintf("height %u: candidate %s is better and was not skipped", final.height, candidate->hash.GetHex())};
-        AddAlarm("podl-final-suboptimal", detail, {HexStr(entry.id), hash.GetHex()}, now);
+        const auto& better{*candidate->facts.measured};
+        const auto detail{strprintf("height %u: candidate %s with %u correct (rank sum %u) is better than the named one with %u and was not skipped",
+                                    final.height, candidate->hash.GetHex(), better.count, better.rank_sum, final.claim.claim)};
+        AddAlarm("podl-final-suboptimal", detail, {HexStr(entry.id), hash.GetHex(), candidate->hash.GetHex()}, now);
         return;
     }
 }
@@ -162,8 +174,7 @@ void State::AddConflictAlarm(const VerdictKey& key, const std::string& second, i
 
 void State::RestoreAlarms(int64_t now)
 {
-    if (m_freeze) AddEquivocation({m_freeze->slot, m_freeze->accepted, m_freeze->other, m_schedule.FinalsBehind(m_freeze->slot)}, now);
-    if (m_void) UpdateVoid(m_finals[*m_void].hash, now);
+    if (m_freeze) AddEquivocation({m_freeze->slot, m_freeze->accepted, m_freeze->other, m_schedule.FinalsBehind(m_freeze->slot)}, m_freeze->other_bytes, now);
     for (const auto& key : m_verdicts.Conflicts()) AddConflictAlarm(key, "another one differs", now);
 }
 
@@ -176,22 +187,20 @@ std::optional<std::string> State::VoidReason(const FinalRecord& final) const
     return std::nullopt;
 }
 
-void State::FindVoid()
+void State::FindVoid(int64_t now)
 {
     const auto found{std::ranges::find_if(m_finals, [&](const auto& final) { return VoidReason(final).has_value(); })};
-    m_void = found == m_finals.end() ? std::nullopt : std::optional<size_t>(found - m_finals.begin());
+    if (found != m_finals.end()) VoidFinal(found - m_finals.begin(), *VoidReason(*found), now);
 }
 
 void State::UpdateVoid(const uint256& id, int64_t now)
 {
     const auto [begin, end]{m_final_index.equal_range(id)};
+    size_t lowest{m_finals.size()};
     for (auto it{begin}; it != end; ++it) {
-        const auto& final{m_finals[it->second]};
-        const auto reason{VoidReason(final)};
-        if (!reason) continue;
-        m_void = std::min(m_void.value_or(it->second), it->second);
-        AddAlarm(*reason, strprintf("the final of height %u is void", final.height), {HexStr(final.entry_id), final.hash.GetHex()}, now);
+        if (it->second < lowest && VoidReason(m_finals[it->second])) lowest = it->second;
     }
+    if (lowest < m_finals.size()) VoidFinal(lowest, *VoidReason(m_finals[lowest]), now);
 }
 
 } // namespace podl

@@ -22,7 +22,7 @@ std::string Corrupt(size_t index, const Reject& reject)
 } // namespace
 
 State::State(const ManagerOptions& options, std::unique_ptr<Store> store)
-    : m_podl_height{options.podl_height}, m_consensus{options.consensus}, m_evaluator{options.evaluator}, m_store{std::move(store)}, m_files{options.dir / "data"}
+    : m_podl_height{options.podl_height}, m_consensus{options.consensus}, m_evaluator{options.evaluator}, m_store{std::move(store)}, m_files{options.dir / "data"}, m_proofs{options.dir / "proofs"}
 {
 }
 
@@ -35,7 +35,10 @@ util::Expected<std::unique_ptr<State>, std::string> State::Load(const ManagerOpt
     if (!stored) return util::Unexpected{stored.error()};
     try {
         std::unique_ptr<State> state{new State{options, std::move(*store)}};
-        if (options.resync) state->m_files.Clear();
+        if (options.resync) {
+            state->m_files.Clear();
+            state->m_proofs.Clear();
+        }
         if (const auto problem{state->Replay(std::move(*stored), options.task, now)}) return util::Unexpected{*problem};
         return state;
     } catch (const fs::filesystem_error& e) {
@@ -50,12 +53,14 @@ std::optional<std::string> State::Replay(StoredState stored, const Bytes& task, 
     m_faults = std::move(stored.faults);
     m_alarms = std::move(stored.alarms);
     m_alarms_written = m_alarms.size();
-    m_freeze = stored.freeze;
+    m_freeze = std::move(stored.freeze);
+    m_not_chosen = std::move(stored.not_chosen);
+    m_undo_height = stored.undo_height;
     m_resyncing = stored.resyncing;
     if (const auto problem{ReplayLog(std::move(stored.entries), task)}) return problem;
-    if (m_freeze && m_freeze->slot >= m_schedule.Size()) return "podl-store-corrupt: the frozen slot is not in the schedule";
+    if (m_freeze && m_freeze->slot >= m_schedule.Size()) m_freeze.reset(); // it was about entries behind a void final
     for (const auto& final : m_finals) CheckLength(final.key.weights_root, final.n_params, now);
-    FindVoid();
+    FindVoid(now);
     RestoreAlarms(now);
     ReplayCommitments(stored.commitments);
     ReplayReveals(stored.reveals, now);
@@ -83,7 +88,8 @@ std::optional<std::string> State::ReplayEntry(const Bytes& bytes)
     const size_t index{m_schedule.Size()};
     auto entry{ParseEntry(bytes)};
     if (!entry) return Corrupt(index, entry.error());
-    // Accepted before: neither the clock nor the block index, which is not loaded yet, is asked again.
+    Withdraw(*entry); // accepted before, so the final before it was proven void
+    // Likewise neither the clock nor the block index, which is not loaded yet, is asked again.
     const auto known{[&](const uint256&) { return std::optional{m_podl_height - 1}; }};
     if (const auto checked{m_schedule.Check(*entry, static_cast<int64_t>(entry->time), known)}; !checked) return Corrupt(index, checked.error());
     m_schedule.Append(std::move(*entry));

@@ -25,8 +25,10 @@ std::optional<uint256> State::OpenPrev(const std::optional<uint256>& first_tip) 
 {
     const auto height{m_schedule.NextHeight()};
     if (const auto prev{m_schedule.CommitPrev(height)}) return prev;
+    // Also in Phase 2 of the first height: a reorganisation below it leaves the listed headers on a block that is gone.
+    if (first_tip) return first_tip;
     if (const auto* release{m_schedule.LatestRelease(height)}) return release->AsRelease()->prev_block;
-    return first_tip;
+    return std::nullopt;
 }
 
 std::optional<Reject> State::CheckCommitment(const CBlockHeader& header, int64_t now, const std::optional<uint256>& prev, const std::optional<ParentInfo>& parent) const
@@ -103,6 +105,10 @@ std::optional<std::pair<uint32_t, uint16_t>> State::TestOf(const VerdictKey& key
         const auto& final{m_finals[it->second]};
         if (final.key == key) return std::pair{final.n, m_schedule.TaskFor(final.height)->task.classes};
     }
+    // A verdict may also take back, or confirm, the proof of a void final.
+    for (const auto& final : m_voided) {
+        if (final.key == key) return std::pair{final.n, m_schedule.TaskFor(final.height)->task.classes};
+    }
     const auto round{m_schedule.RoundFor(m_schedule.NextHeight())};
     if (!round) return std::nullopt;
     for (const auto& [_, candidate] : m_table.ByPosition()) {
@@ -130,7 +136,7 @@ Submission State::AddVerdict(const VerdictKey& key, const Verdict& verdict, int6
     case Verdicts::Relation::DIFFERENT: {
         if (!m_store->WriteConflict(key)) return StoreFailure();
         m_verdicts.AddConflict(key);
-        FindVoid(); // a final that only the first verdict contradicts is unknown again, not void
+        RestoreVoid(); // a final that only the first verdict contradicts is unknown again, not void
         AddConflictAlarm(key, Describe(verdict), now);
         Refresh(now, events);
         return Refusal({FailureClass::EVIDENCE, "podl-verdict-conflict", "before: " + Describe(m_verdicts.Find(key)->verdict)});

@@ -77,6 +77,7 @@ InfoView State::Info(const std::optional<uint256>& first_tip) const
         .commitments = Commitments(first_tip).commitments.size(),
         .candidates = m_table.Size(),
         .frozen = IsFrozen(),
+        .is_void = m_schedule.IsVoid(),
         .alarms = m_alarms,
         .evaluator = m_evaluator,
         .evaluators = m_verdicts.Evaluators(),
@@ -119,7 +120,7 @@ std::vector<JobView> State::Jobs(VerdictSource source) const
 {
     std::vector<JobView> jobs;
     const size_t end{std::min(m_finals.size(), m_first_open + LOOKAHEAD)};
-    for (size_t i{m_first_open}; i < end && (!m_void || i < *m_void); ++i) {
+    for (size_t i{m_first_open}; i < end; ++i) {
         const auto& record{m_finals[i]};
         const bool ready{m_files.Has({ObjectKind::WEIGHTS, record.key.weights_root}) && m_files.Has({ObjectKind::SHARD, record.key.test_root})};
         if (record.connected || !m_verdicts.Wants(record.key, source) || !ready) continue;
@@ -158,9 +159,9 @@ TemplateView State::Template(const uint256& prev_block, const std::optional<uint
         .height = static_cast<int>(height),
         .opening_release_id = m_schedule.OpeningReleaseId(height).value_or(uint256{}),
     };
-    if (const auto* release{m_schedule.LatestRelease(height)}) {
+    if (m_schedule.InReveal()) {
         view.reveal_phase = true;
-        view.reveal_release_id = release->id;
+        view.reveal_release_id = m_schedule.LatestRelease(height)->id;
     }
     view.can_commit = prev == prev_block && !IsFrozen();
     return view;

@@ -30,6 +30,8 @@ constexpr uint8_t CONFLICTS{'k'};
 constexpr uint8_t FAULTS{'f'};
 constexpr uint8_t ALARMS{'a'};
 constexpr uint8_t FREEZE{'z'};
+constexpr uint8_t NOT_CHOSEN{'n'};
+constexpr uint8_t UNDO{'d'};
 constexpr uint8_t COMMITMENTS{'c'};
 constexpr uint8_t REVEALS{'r'};
 constexpr uint8_t RESYNCING{'s'};
@@ -102,7 +104,7 @@ struct AlarmRecord {
 
 struct FreezeRecord {
     Freeze freeze;
-    SERIALIZE_METHODS(FreezeRecord, obj) { READWRITE(obj.freeze.slot, obj.freeze.accepted, obj.freeze.other); }
+    SERIALIZE_METHODS(FreezeRecord, obj) { READWRITE(obj.freeze.slot, obj.freeze.accepted, obj.freeze.other, obj.freeze.other_bytes); }
 };
 
 struct CommitmentRecord {
@@ -234,7 +236,15 @@ std::vector<std::pair<uint8_t, Handler>> Loaders(StoredState& state)
              return key.index + 1 == state.alarms.size();
          })},
         {FREEZE, Typed<uint8_t, FreezeRecord>([&](const auto&, auto&& value) {
-             state.freeze = value.freeze;
+             state.freeze = std::move(value.freeze);
+             return true;
+         })},
+        {NOT_CHOSEN, Typed<IdKey, Rest>([&](const auto& key, auto&& value) {
+             state.not_chosen.insert(key.id);
+             return value.bytes.empty();
+         })},
+        {UNDO, Typed<uint8_t, uint32_t>([&](const auto&, auto&& value) {
+             state.undo_height = value;
              return true;
          })},
         {COMMITMENTS, Typed<IndexKey, CommitmentRecord>([&](const auto&, auto&& value) {
@@ -316,7 +326,42 @@ bool Store::Clear(uint8_t table)
     }, /*sync=*/false);
 }
 
-bool Store::WriteEntry(uint32_t index, const Bytes& bytes) { return WriteRecord(IndexKey{ENTRIES, index}, Rest{bytes}, /*sync=*/true); }
+void Store::PutEntry(CDBBatch& batch, uint32_t index, const Bytes& bytes)
+{
+    batch.Write(IndexKey{ENTRIES, index}, Rest{bytes});
+    const std::unique_ptr<CDBIterator> it{m_db->NewIterator()};
+    IndexKey key{ENTRIES, index + 1};
+    for (it->Seek(key); it->Valid() && it->GetKey(key) && key.table == ENTRIES; it->Next()) batch.Erase(key);
+}
+
+bool Store::WriteEntry(uint32_t index, const Bytes& bytes)
+{
+    return Write([&](CDBBatch& batch) { PutEntry(batch, index, bytes); }, /*sync=*/true);
+}
+
+bool Store::EraseFreeze()
+{
+    return Write([&](CDBBatch& batch) { batch.Erase(FREEZE); }, /*sync=*/true);
+}
+
+bool Store::WriteChoice(const uint256& not_chosen, const std::optional<Replacement>& replacement)
+{
+    return Write([&](CDBBatch& batch) {
+        batch.Erase(FREEZE);
+        batch.Write(IdKey{NOT_CHOSEN, not_chosen}, Rest{});
+        if (!replacement) return;
+        PutEntry(batch, replacement->slot, replacement->bytes);
+        batch.Write(UNDO, replacement->undo_height);
+    }, /*sync=*/true);
+}
+
+bool Store::WriteUndo(uint32_t height) { return WriteRecord(UNDO, height, /*sync=*/true); }
+
+bool Store::EraseUndo()
+{
+    return Write([&](CDBBatch& batch) { batch.Erase(UNDO); }, /*sync=*/true);
+}
+
 bool Store::WriteVerdict(const VerdictKey& key, const StoredVerdict& verdict) { return WriteRecord(VerdictRecordKey{VERDICTS, key}, VerdictRecord{verdict}, /*sync=*/true); }
 bool Store::WriteConfirmation(const VerdictKey& key, const StoredVerdict& verdict) { return WriteRecord(VerdictRecordKey{CONFIRMATIONS, key}, VerdictRecord{verdict}, /*sync=*/true); }
 bool Store::WriteConflict(const VerdictKey& key) { return WriteRecord(VerdictRecordKey{CONFLICTS, key}, Rest{}, /*sync=*/true); }

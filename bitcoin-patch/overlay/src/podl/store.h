@@ -36,6 +36,14 @@ struct Freeze {
     uint64_t slot{0}; //!< index of the accepted entry
     uint256 accepted{};
     uint256 other{};
+    Bytes other_bytes{}; //!< the whole entry: the operator may choose it
+};
+
+/** An entry that takes the place of an accepted one and of all behind it. */
+struct Replacement {
+    uint32_t slot{0};
+    const Bytes& bytes;
+    uint32_t undo_height{0}; //!< lowest height whose block it may change
 };
 
 /** What a store holds besides audits, which are read when asked for. */
@@ -47,6 +55,8 @@ struct StoredState {
     std::map<uint256, std::string> faults{};  //!< block hash or release id to the reason it is proven bad
     std::vector<AlarmView> alarms{};
     std::optional<Freeze> freeze{};
+    std::set<uint256> not_chosen{}; //!< entries that the operator decided against
+    std::optional<uint32_t> undo_height{}; //!< blocks from here on may have to be disconnected
     std::vector<CommitmentView> commitments{}; //!< by place in the pool
     std::vector<Bytes> reveals{};
     bool resyncing{false};
@@ -68,6 +78,7 @@ public:
     /** Read all. A record that does not parse is an error starting with podl-store-corrupt, which names it. */
     util::Expected<StoredState, std::string> Load() const;
 
+    /** Entries behind this place are erased. */
     [[nodiscard]] bool WriteEntry(uint32_t index, const Bytes& bytes);
     [[nodiscard]] bool WriteVerdict(const VerdictKey& key, const StoredVerdict& verdict);
     [[nodiscard]] bool WriteConfirmation(const VerdictKey& key, const StoredVerdict& verdict);
@@ -75,6 +86,11 @@ public:
     [[nodiscard]] bool WriteFault(const uint256& id, const std::string& reason);
     [[nodiscard]] bool WriteAlarm(uint32_t index, const AlarmView& alarm);
     [[nodiscard]] bool WriteFreeze(const Freeze& freeze);
+    [[nodiscard]] bool EraseFreeze();
+    /** The operator's choice ends the freeze: all of it or nothing is written. */
+    [[nodiscard]] bool WriteChoice(const uint256& not_chosen, const std::optional<Replacement>& replacement);
+    [[nodiscard]] bool WriteUndo(uint32_t height);
+    [[nodiscard]] bool EraseUndo();
     [[nodiscard]] bool WriteCommitment(uint32_t index, const CommitmentView& commitment);
     [[nodiscard]] bool WriteReveal(const uint256& id, const Bytes& bytes);
     [[nodiscard]] bool EraseReveal(const uint256& id);
@@ -98,6 +114,7 @@ private:
     template <typename K, typename V>
     bool WriteRecord(const K& key, const V& value, bool sync);
     bool Clear(uint8_t table);
+    void PutEntry(CDBBatch& batch, uint32_t index, const Bytes& bytes);
 };
 
 } // namespace podl

@@ -225,6 +225,7 @@ struct InfoView {
     size_t commitments{0};
     size_t candidates{0};
     bool frozen{false};
+    bool is_void{false}; //!< the last final is void and waits for the next attempt
     std::vector<AlarmView> alarms{};
     uint64_t accuracy_work{0};
     size_t evaluated{0};

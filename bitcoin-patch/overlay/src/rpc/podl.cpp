@@ -77,6 +77,7 @@ void RegisterPodlRPCCommands(CRPCTable& t)
         {"mining", &listpodlcommitments},
         {"mining", &listpodlcandidates},
         {"mining", &submitpodlentry},
+        {"mining", &choosepodlentry},
         {"mining", &submitpodlcommitment},
         {"mining", &submitpodlreveal},
         {"mining", &submitpodldata},

@@ -36,6 +36,7 @@ RPCMethod getpodlschedule();     // podl_round.cpp
 RPCMethod listpodlcommitments(); // podl_round.cpp
 RPCMethod listpodlcandidates();  // podl_round.cpp
 RPCMethod submitpodlentry();      // podl_submit.cpp
+RPCMethod choosepodlentry();      // podl_submit.cpp
 RPCMethod submitpodlcommitment(); // podl_submit.cpp
 RPCMethod submitpodlreveal();     // podl_submit.cpp
 RPCMethod submitpodldata();       // podl_data.cpp

@@ -81,7 +81,7 @@ UniValue InfoToJSON(const podl::InfoView& info)
     object.pushKV("finals", info.finals);
     object.pushKV("commitments", info.commitments);
     object.pushKV("candidates", info.candidates);
-    object.pushKV("state", info.frozen ? "frozen" : "running");
+    object.pushKV("state", info.frozen ? "frozen" : info.is_void ? "void" : "running");
     object.pushKV("alarms", ToArray(info.alarms, AlarmToJSON));
     object.pushKV("accuracywork", util::ToString(info.accuracy_work));
     UniValue heights{UniValue::VOBJ};
@@ -110,7 +110,7 @@ std::vector<RPCResult> InfoDoc()
         {RPCResult::Type::NUM, "finals", "Finals in the schedule"},
         {RPCResult::Type::NUM, "commitments", "Commitments in the pool"},
         {RPCResult::Type::NUM, "candidates", "Candidates with an accepted reveal"},
-        {RPCResult::Type::STR, "state", "\"running\" or \"frozen\" (no entry is accepted any more)"},
+        {RPCResult::Type::STR, "state", "\"running\", \"void\" (the last final is void, the next attempt at its height must follow) or \"frozen\" (no entry is accepted until choosepodlentry)"},
         {RPCResult::Type::ARR, "alarms", "What an operator should look at",
         {
             {RPCResult::Type::OBJ, "", "",

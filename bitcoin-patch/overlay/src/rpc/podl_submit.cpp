@@ -43,6 +43,30 @@ RPCMethod submitpodlentry()
     };
 }
 
+RPCMethod choosepodlentry()
+{
+    return RPCMethod{
+        "choosepodlentry",
+        "Choose one of two entries that the requester has signed for one place of its schedule, which is frozen since.\n"
+        "The choice is kept: the other entry, and what follows it, is refused from then on. If the node had accepted the other one,\n"
+        "the schedule is cut back to it and the blocks that it no longer names are disconnected. Only -podlresync takes a choice back.\n"
+        "All operators must choose the same entry, or their nodes part ways; getpodlinfo shows both ids in its alarms.\n",
+        {
+            {"id", RPCArg::Type::STR_HEX, RPCArg::Optional::NO, "The id of the entry that shall stand"},
+        },
+        RPCResult{RPCResult::Type::OBJ, "", "", SubmissionDoc()},
+        RPCExamples{
+            HelpExampleCli("choosepodlentry", "\"id\"")
+            + HelpExampleRpc("choosepodlentry", "\"id\"")
+        },
+        [](const RPCMethod& self, const JSONRPCRequest& request) -> UniValue
+        {
+            podl::Manager& manager{EnsurePodl(request.context)};
+            return SubmissionToJSON(manager.ChooseEntry(ParsePodlId(request.params[0], "id")));
+        },
+    };
+}
+
 RPCMethod submitpodlcommitment()
 {
     return RPCMethod{

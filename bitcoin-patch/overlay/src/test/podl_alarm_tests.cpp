@@ -148,12 +148,13 @@ BOOST_AUTO_TEST_CASE(conflicting_verdicts_prove_nothing)
     Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
     AddData(m_mined);
     BOOST_CHECK_EQUAL(Verdict(51).reason, "");
-    BOOST_CHECK(m_manager->Info().frozen);
+    BOOST_CHECK(m_manager->Info().is_void);
     BOOST_CHECK_EQUAL(Verdict(50).reason, "podl-verdict-conflict");
     for (const bool restarted : {false, true}) {
         if (restarted) OpenManager();
         BOOST_CHECK(Alarms() == Names({"podl-claim-mismatch", "podl-verdict-conflict"}));
-        BOOST_CHECK(!m_manager->Info().frozen && m_manager->Info().evaluated == 0);
+        BOOST_CHECK(!m_manager->Info().is_void && m_manager->Info().evaluated == 0);
+        BOOST_CHECK(Admits(m_mined, FIRST_HEIGHT));
     }
 }
 
@@ -228,6 +229,9 @@ BOOST_AUTO_TEST_CASE(better_candidate_was_passed_over)
     }
     Accept(MakeFinal(FIRST_HEIGHT, 1, m_mined, 50));
     BOOST_CHECK(Alarms() == Names({"podl-final-suboptimal"}));
+    const auto alarm{m_manager->Info().alarms.at(0)};
+    BOOST_CHECK(alarm.ids == Names({HexStr(m_log.back().id), m_mined.Hash().GetHex(), better.Hash().GetHex()}));
+    BOOST_CHECK(alarm.detail.find("60 correct (rank sum 4) is better than the named one with 50") != std::string::npos);
     BOOST_CHECK(!m_manager->Info().frozen);
 }
 

@@ -189,4 +189,24 @@ BOOST_AUTO_TEST_CASE(bodies_with_the_same_merkle_root)
     BOOST_CHECK_EQUAL(Body(mined, block), "");
 }
 
+BOOST_AUTO_TEST_CASE(a_reorganisation_below_the_first_height_opens_the_pool_again)
+{
+    OpenManager();
+    const auto listed{Mine(FIRST_HEIGHT, m_base)};
+    Accept(MakeRelease(FIRST_HEIGHT, 0, m_base, {listed.Hash()}));
+    BOOST_CHECK(m_manager->Info().prev == m_base);
+    const auto other{m_rng.rand256()};
+    m_chain->AddConnected(other, FIRST_HEIGHT - 1);
+    BOOST_CHECK(m_manager->Info().prev == other && m_manager->Template(other).can_commit);
+    const auto mined{Mine(FIRST_HEIGHT, other, 1)};
+    BOOST_CHECK_EQUAL(m_manager->SubmitCommitment(HeaderBytes(mined.disclosure.header)).reason, "");
+    BOOST_CHECK_EQUAL(m_manager->SubmitCommitment(HeaderBytes(listed.disclosure.header)).reason, "podl-commit-prev");
+    const auto next{MakeRelease(FIRST_HEIGHT, 1, other, {mined.Hash()})};
+    Accept(next);
+    Accept(MakeFinal(FIRST_HEIGHT, 1, mined, 50));
+    // While the chain is elsewhere, the listed headers' block is all that is known.
+    m_chain->AddConnected(m_rng.rand256(), FIRST_HEIGHT - 2);
+    BOOST_CHECK(m_manager->Info().prev == mined.Hash());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

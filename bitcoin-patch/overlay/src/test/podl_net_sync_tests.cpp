@@ -276,6 +276,16 @@ BOOST_AUTO_TEST_CASE(schedule_stopped)
     BOOST_CHECK(NextQuestions().empty());
     m_now += 1s;
     BOOST_CHECK_EQUAL(NextQuestions().size(), 1U);
+    // What stopped it may be in order as soon as our own schedule has advanced; then no sooner again.
+    BOOST_CHECK(m_sync.Arrived(1));
+    m_sync.Received(1, {/*more=*/true, /*from_start=*/false, /*stopped=*/true, /*fresh=*/0, /*known=*/0, {}, 0}, m_now);
+    BOOST_CHECK(NextQuestions().empty());
+    m_sync.Advanced();
+    BOOST_CHECK_EQUAL(NextQuestions().size(), 1U);
+    BOOST_CHECK(m_sync.Arrived(1));
+    m_sync.Received(1, {/*more=*/false, /*from_start=*/false, /*stopped=*/false, /*fresh=*/1, /*known=*/0, {}, 0}, m_now);
+    m_sync.Advanced();
+    BOOST_CHECK(NextQuestions().empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -92,6 +92,16 @@ std::shared_ptr<const CBlock> FakeChain::ReadBlock(const uint256& hash) const
     return it == m_blocks.end() ? nullptr : it->second.data;
 }
 
+bool FakeChain::Disconnect(int height, const uint256& named)
+{
+    for (auto& [hash, block] : m_blocks) {
+        if (block.state != BlockState::CONNECTED || hash == named) continue;
+        if (block.height >= height) block.state = BlockState::DATA;
+        if (block.height == height - 1) m_tip = Tip{block.height, hash};
+    }
+    return true;
+}
+
 void FakeChain::FeedHeader(const CBlockHeader& header)
 {
     if (m_stalled) return;

@@ -68,6 +68,7 @@ public:
     BlockState StateOf(const uint256& hash) const override;
     std::optional<std::string> Refusal(const uint256& hash) const override;
     std::shared_ptr<const CBlock> ReadBlock(const uint256& hash) const override;
+    bool Disconnect(int height, const uint256& named) override;
     void FeedHeader(const CBlockHeader& header) override;
     void FeedBlock(const std::shared_ptr<const CBlock>& block) override;
     void Activate() override;
