@@ -138,7 +138,7 @@ class FakeNode:
     def rpc_getpodlinfo(self) -> dict[str, Any]:
         log = self.schedule
         height = log.next_height
-        release = log.latest_release(height)
+        release = log.latest_release(height) if log.is_revealing else None
         prev = self.expected_prev()
         more = {"attempt": release.body.attempt, "release_id": release.id.hex()} if release else {}
         return {
@@ -151,7 +151,7 @@ class FakeNode:
             "prev": prev[::-1].hex() if prev else "",
             "entries": len(log.entries),
             "digest": log.last_id.hex(),
-            "state": "frozen" if log.is_frozen else "running",
+            "state": "frozen" if log.is_frozen else "void" if log.void_final else "running",
             "alarms": self.alarms(),
             **more,
         }

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from podl_tools import training_run
 from podl_tools.entry import Skipped, SkipReason
 from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.keys import SigningKey
+from podl_tools.merkle import data_root
 from podl_tools.ml.model import model_bytes, parse_model, weight_bytes
 from podl_tools.requester.decisions import Policy
 from podl_tools.reveal import Reveal
 from podl_tools.tool_errors import DataMissingError
+from podl_tools.trainer import service as trainer_service
 from podl_tools.winner import Measured
 from tests.rounds import BOTH, flip_low_bits, last_final, open_round, tamper
 from tests.world import FIRST_HEIGHT, OPTIONS, World
@@ -76,7 +79,7 @@ def test_a_machine_that_cannot_compute_blames_nobody(world: World, monkeypatch: 
     miner.stop()
 
 
-@pytest.mark.parametrize("name", ["flipped low bits", "other checkpoints"])
+@pytest.mark.parametrize("name", ["flipped low bits", "other checkpoints", "invented recipe"])
 def test_models_that_do_not_replay_are_skipped(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -87,8 +90,16 @@ def test_models_that_do_not_replay_are_skipped(
     requester = world.requester(BOTH)
     honest = world.miner("ann", architecture=1, epochs=1)
     world.train("ann", honest)
+    train = training_run.run_training
     with monkeypatch.context() as patch:
-        tamper(patch, changes[name])
+        if name == "invented recipe":
+            patch.setattr(
+                trainer_service,
+                "run_training",
+                lambda task, recipe, *rest: train(task, replace(recipe, k=recipe.k + 1), *rest),
+            )
+        else:
+            tamper(patch, changes[name])
         cheat = world.miner("bob", epochs=20)
         world.train("bob", cheat)
     world.later(10, honest.step, cheat.step, requester.step, honest.step, cheat.step)
@@ -100,6 +111,27 @@ def test_models_that_do_not_replay_are_skipped(
     winner = listed.index(final.disclosure.header.hash)
     assert final.skipped == (Skipped(1 - winner, SkipReason.REPLAY_MISMATCH),)
     assert "podl-retrain-mismatch" in caplog.text
+
+
+def test_parent_that_was_never_final_is_refused_at_the_reveal(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    requester, honest = world.requester(BOTH), world.miner("ann", architecture=1, epochs=1)
+    world.train("ann", honest)
+    cheat = world.miner("bob", epochs=20)
+    world.train("bob", cheat)
+    secret = cheat._jobs[0].model  # trained longer than a recipe allows, say
+    cheat.stop()
+    cheat = world.miner("eve", epochs=20)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_service, "latest_parent", lambda *_: data_root(secret))
+        patch.setattr(cheat._material, "parent", lambda *_: secret)
+        world.train("eve", cheat)
+    world.later(10, honest.step, cheat.step, requester.step, requester.step, honest.step, cheat.step)
+    assert "podl-recipe-parent" in caplog.text
+    world.later(60, requester.step)
+    assert last_final(world).disclosure.payout == b"\x51ann"
+    assert last_final(world).skipped == ()
 
 
 def test_copy_of_an_earlier_model_is_named(

@@ -1,4 +1,4 @@
-"""Further tasks of a running requester: what is published, and what is not even prepared."""
+"""Further tasks and shards of a running requester: what is published, and what is not even prepared."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from podl_tools.dataset import parse_examples
+from podl_tools.entry import ShardsBody
 from podl_tools.errors import RejectError
-from podl_tools.requester.prepare import Ingredients, further_task, new_chain
+from podl_tools.requester.decisions import Policy
+from podl_tools.requester.prepare import Ingredients, further_shards, further_task, new_chain
 from podl_tools.requester.tasks import TaskShelf, own_key, read_task
+from podl_tools.tool_errors import SettingsError
 from tests.world import FIRST_HEIGHT, OPTIONS, PROGRAMS, START, World, write_examples, write_ingredients
 
 if TYPE_CHECKING:
@@ -70,3 +73,48 @@ def test_samples_of_an_earlier_task_must_not_be_in_a_shard(home: Path, tmp_path:
             further_task(home, ingredients, options)
         assert caught.value.reason == "podl-data-overlap"
     assert len(list((home / "tasks").iterdir())) == 1
+
+
+def test_further_shards_are_published_when_the_tasks_own_run_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, shards=1)
+    requester, miner = world.requester(Policy(1, 60, 60)), world.miner("ann")
+
+    def play() -> None:
+        world.train("ann", miner)
+        world.later(10, miner.step, requester.step, requester.step, miner.step)
+        world.later(10, requester.step)
+
+    play()
+    play()
+    assert "all 1 sealed shards have been opened" in caplog.text
+    assert len(world.fake.schedule.finals) == 1
+    first = further_shards(world.home, write_examples(tmp_path / "more.npz", 6, 64), 1, 64, None)
+    second = further_shards(world.home, write_examples(tmp_path / "last.npz", 7, 128), 2, 64, FIRST_HEIGHT)
+    world.later(0, requester.step, requester.step, miner.step)
+    world.later(10, requester.step)
+    play()
+    play()
+    bodies = [entry.body for entry in world.fake.schedule.entries]
+    assert {body.shard_list_root for body in bodies if isinstance(body, ShardsBody)} == {first, second}
+    assert len(world.fake.schedule.finals) == 4
+    world.requester().step()  # a restarted one knows them too
+    miner.stop()
+
+
+def test_shards_that_do_not_fit_are_not_sealed(home: Path, tmp_path: Path) -> None:
+    def seal(name: str, seed: int, size: int, first_height: int | None = None) -> None:
+        further_shards(home, write_examples(tmp_path / f"{name}.npz", seed, size), 1, size, first_height)
+
+    with pytest.raises(RejectError, match=r"64\.\.64 samples") as caught:
+        seal("large", 8, 65)
+    assert caught.value.reason == "podl-shard-size"
+    with pytest.raises(SettingsError, match="no task whose first height is 99"):
+        seal("lost", 8, 64, 99)
+    with pytest.raises(RejectError, match="earlier task or list") as caught:
+        seal("trained on", 1, 64)  # the training set has this seed too
+    assert caught.value.reason == "podl-data-overlap"
+    seal("fresh", 9, 64)
+    with pytest.raises(RejectError, match="earlier task or list"):
+        seal("again", 9, 64)

@@ -196,6 +196,21 @@ def test_no_final_before_the_node_has_the_verdict(world: World, fault: str) -> N
     assert len(world.fake.schedule.finals) == 1
 
 
+def test_a_late_requester_finds_everything_as_it_was(world: World) -> None:
+    month = 30 * 24 * 3600
+    miner = world.miner("ann")
+    world.train("ann", miner)
+    world.later(10, miner.step)
+    world.later(month, world.requester(Policy(1, 60, 60)).step)
+    assert world.fake.schedule.is_revealing
+    world.requester(Policy(1, 60, 60)).step()  # hands the node the shard
+    miner.step()
+    world.later(month, world.requester(Policy(1, 60, 60)).step)
+    assert last_final(world).attempt == 0
+    assert world.fake.tip_height == FIRST_HEIGHT
+    miner.stop()
+
+
 def test_next_attempt_when_nobody_reveals(world: World) -> None:
     requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
     world.later(OPTIONS.max_phase - 1, requester.step)

@@ -131,7 +131,7 @@ class Requester:
 
     def shard_data(self, release: Entry) -> bytes:
         """Bytes of the shard that a release opens."""
-        return self.sealed.shards[release.body.shard_index].data
+        return self.sealed.shard(release.body.test_root).data
 
     def open_shard(self, release: Entry, *nodes: TestNode) -> None:
         """Hand the opened shard to nodes."""

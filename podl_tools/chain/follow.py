@@ -53,18 +53,32 @@ class ScheduleFollower:
         for _ in range(_TRIES):
             info = self._node.info()
             self._forget_other_log(info)
-            while len(self.schedule.entries) < info.entries:
-                self._append_page(info)
+            held = len(self.schedule.entries)
+            try:
+                while len(self.schedule.entries) < info.entries:
+                    self._append_page(info)
+            except NodeAnswerError:
+                if not held:
+                    raise
+                continue  # the node has cut its log and gone on: all of it is read anew
             if self.schedule.last_id == info.digest:
+                self._note_void(info)
                 return info
         raise NodeAnswerError("getpodlschedule: the entries do not lead to the digest of getpodlinfo")
 
     def _forget_other_log(self, info: Info) -> None:
         held = len(self.schedule.entries)
         known = self.schedule.find(info.digest)
-        if held and (held > info.entries or (held == info.entries and known != held - 1)):
+        is_other = held > info.entries or (held == info.entries and known != held - 1)
+        # A final whose proof has fallen counts again.
+        is_restored = held == info.entries and self.schedule.void_final is not None and info.state != "void"
+        if held and (is_other or is_restored):
             _LOGGER.warning("the node has another schedule than before; reading it anew")
             self.schedule = Schedule()
+
+    def _note_void(self, info: Info) -> None:
+        if info.state == "void" and self.schedule.void_final is None:
+            self.schedule.void_last()
 
     def _append_page(self, info: Info) -> None:
         page = self._node.schedule(len(self.schedule.entries))
@@ -78,6 +92,8 @@ class ScheduleFollower:
             entry = Entry.parse(data)
         except RejectError as error:
             raise NodeAnswerError(f"getpodlschedule: {error}") from None
+        if self.schedule.void_final is None and self.schedule.withdraws(entry) is not None:
+            self.schedule.void_last()  # the node has the proof
         # The clock and the block before the first height are the node's business; it has checked them.
         answer = self.schedule.submit(entry, entry.time, lambda _: self.schedule.first_height - 1)
         if answer.status is not Status.ACCEPTED:

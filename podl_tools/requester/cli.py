@@ -20,7 +20,15 @@ from podl_tools.requester.book import CheckBook
 from podl_tools.requester.checking import Checker
 from podl_tools.requester.decisions import Policy
 from podl_tools.requester.phase2 import PhaseTwo
-from podl_tools.requester.prepare import ENTRIES, TASK_FILE, TASKS, Ingredients, further_task, new_chain
+from podl_tools.requester.prepare import (
+    ENTRIES,
+    TASK_FILE,
+    TASKS,
+    Ingredients,
+    further_shards,
+    further_task,
+    new_chain,
+)
 from podl_tools.requester.service import Requester
 from podl_tools.requester.signed import SignedEntries
 from podl_tools.requester.tasks import TaskShelf, own_key, read_secret
@@ -32,7 +40,7 @@ from podl_tools.store import PublicObjects, serve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["addtask", "init", "main", "run", "task_options"]
+__all__ = ["addshards", "addtask", "init", "main", "run", "task_options"]
 
 _PROGRAM: Final = "podl-requester"
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -130,6 +138,25 @@ def addtask(**settings: Any) -> None:
         start_logging(settings)
         name = further_task(settings["datadir"], *_task_settings(settings))
         click.echo(f"task with shard list {name.hex()}")
+
+    sys.exit(run_service(body))
+
+
+@main.command(cls=ServiceCommand, program=_PROGRAM, reads_file=False)
+@option(
+    "firstheight", type=int, help="First height of the task they continue; the latest one when not given."
+)
+@option("shardsize", type=click.IntRange(1), required=True, help="Samples in each shard.")
+@option("shards", type=click.IntRange(1), required=True, help="Number of sealed test shards.")
+@option("test", type=_FILE, required=True, help="Test set, .npz with samples and labels.")
+@common_options(f"~/.{_PROGRAM}")
+def addshards(**settings: Any) -> None:
+    """Seal further test shards for a task; a running requester publishes them when its own run out."""
+
+    def body(_wakeup: Wakeup) -> None:
+        start_logging(settings)
+        options = (settings["test"], settings["shards"], settings["shardsize"], settings["firstheight"])
+        click.echo(f"shard list {further_shards(settings['datadir'], *options).hex()}")
 
     sys.exit(run_service(body))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from podl_tools.entry import FinalBody
+from podl_tools.entry import FinalBody, ShardsBody
 from podl_tools.header import Header
 from podl_tools.requester.entrants import Outcome, skipped_for
 from podl_tools.schedule import earliest_final, earliest_release
 from podl_tools.winner import evaluation_order, winner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from podl_tools.chain.answers import PooledCommitment
     from podl_tools.entry import Skipped
@@ -34,6 +34,7 @@ __all__ = [
     "choose_list",
     "decide_final",
     "decide_release",
+    "next_shards",
     "next_task",
 ]
 
@@ -112,12 +113,20 @@ Action = Wait | PublishTask | Release | Measure | Check | Finalise | NextAttempt
 
 def next_task(log: ScheduleLog, prepared: Sequence[Task]) -> PublishTask | None:
     """Decide whether a prepared task is to be published now: behind a final, one at a time, in time."""
-    if not isinstance(log.entries[-1].body, FinalBody) or log.tasks[-1].body.first_height > log.next_height:
+    is_behind_final = isinstance(log.entries[-1].body, FinalBody) and log.void_final is None
+    if not is_behind_final or log.tasks[-1].body.first_height > log.next_height:
         return None
     known = {placed.body.shard_list_root for placed in log.tasks}
     waiting = [task for task in prepared if task.shard_list_root not in known]
     fitting = [task for task in waiting if task.first_height > log.next_height]
     return PublishTask(fitting[0]) if fitting else None
+
+
+def next_shards(log: ScheduleLog, prepared: Iterable[bytes]) -> bytes | None:
+    """Return the root of the first prepared shard list that the log does not name yet; None without one."""
+    known = {placed.body.shard_list_root for placed in log.tasks}
+    known |= {entry.body.shard_list_root for entry in log.entries if isinstance(entry.body, ShardsBody)}
+    return next((root for root in prepared if root not in known), None)
 
 
 def choose_list(

@@ -15,9 +15,9 @@ from podl_tools.files import PUBLIC, ChainMark, make_directory, write_file
 from podl_tools.keys import SigningKey
 from podl_tools.program import parse_program
 from podl_tools.requester.signed import SignedEntries
-from podl_tools.requester.tasks import TaskShelf, own_key, write_key, write_task
+from podl_tools.requester.tasks import TaskShelf, own_key, write_key, write_shards, write_task
 from podl_tools.schedule import Schedule
-from podl_tools.sealing import SealedTask, seal_task
+from podl_tools.sealing import SealedTask, seal_more, seal_task
 from podl_tools.task import check_later_task
 from podl_tools.tool_errors import SettingsError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from podl_tools.sealing import TaskOptions
+    from podl_tools.sealing import SealedShards, TaskOptions
     from podl_tools.task import Task
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "TASK_FILE",
     "Ingredients",
     "deal_shards",
+    "further_shards",
     "further_task",
     "new_chain",
     "seal",
@@ -166,21 +167,59 @@ def further_task(directory: Path, ingredients: Ingredients, options: TaskOptions
     first = SignedEntries(directory / ENTRIES, key).first_task()
     sealed = seal(ingredients, options, key)
     check_later_task(sealed.task, first)
-    _check_fresh(sealed, TaskShelf(directory / TASKS, key.public).tasks)
+    _check_fresh(sealed.shards, sealed.task, TaskShelf(directory / TASKS, key.public).tasks)
     _store(directory, sealed)
     return sealed.task.shard_list_root
 
 
-def _check_fresh(sealed: SealedTask, earlier: Sequence[SealedTask]) -> None:
-    """Refuse shards with a sample that miners of an earlier task have seen, or will see."""
+def further_shards(directory: Path, test: Path, shards: int, size: int, first_height: int | None) -> bytes:
+    """
+    Seal further shards for a task; the running requester publishes them when the task's own run out.
+
+    Parameters
+    ----------
+    directory
+        The requester's data directory.
+    test
+        File with the test samples, as in `Ingredients`.
+    shards, size
+        Number of shards, and samples in each.
+    first_height
+        Of the task that they continue; None for the latest one.
+
+    Returns
+    -------
+    bytes
+        Root of their list.
+
+    Raises
+    ------
+    PodlError
+        There is no such task here, or its rules do not allow these shards; the message says why.
+
+    """
+    key = own_key(directory)
+    tasks = TaskShelf(directory / TASKS, key.public).tasks
+    found = [old.task for old in tasks if first_height in (None, old.task.first_height)]
+    if not found:
+        raise SettingsError(f"{directory} has no task whose first height is {first_height}")
+    parts = deal_shards(load_examples(test), shards, size)
+    sealed = seal_more(parts, found[-1], secret=secrets.token_bytes(_SECRET_SIZE))
+    _check_fresh(sealed, found[-1], tasks)
+    write_shards(directory / TASKS / found[-1].shard_list_root.hex(), sealed)
+    return sealed.root
+
+
+def _check_fresh(shards: SealedShards, task: Task, earlier: Sequence[SealedTask]) -> None:
+    """Refuse shards with a sample that miners of what was prepared before have seen, or will see."""
     seen: set[bytes] = set()
     for old in earlier:
         seen.update(_sample_ids(old.task, old.training, old.task.training_n))
-        for shard in old.shards:
+        for shard in (shard for held in old.lists.values() for shard in held):
             seen.update(_sample_ids(old.task, shard.data, shard.n))
-    for at, shard in enumerate(sealed.shards):
-        if not seen.isdisjoint(_sample_ids(sealed.task, shard.data, shard.n)):
-            raise RejectError("podl-data-overlap", f"a sample of shard {at} is in an earlier task too")
+    for at, shard in enumerate(shards):
+        if not seen.isdisjoint(_sample_ids(task, shard.data, shard.n)):
+            raise RejectError("podl-data-overlap", f"a sample of shard {at} is in an earlier task or list")
 
 
 def _sample_ids(task: Task, data: bytes, n: int) -> list[bytes]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from podl_tools.constants import ZERO_HASH
 from podl_tools.drafting import draft_final, draft_release
-from podl_tools.entry import ReleaseBody
+from podl_tools.entry import ReleaseBody, ShardsBody
 from podl_tools.header import Header
 from podl_tools.log import Saying
 from podl_tools.requester.decisions import (
@@ -21,9 +21,10 @@ from podl_tools.requester.decisions import (
     choose_list,
     decide_final,
     decide_release,
+    next_shards,
     next_task,
 )
-from podl_tools.schedule import Round
+from podl_tools.schedule import Round, earliest_release
 from podl_tools.task import Task
 from podl_tools.tool_errors import RefusedError
 
@@ -45,7 +46,7 @@ __all__ = ["Requester"]
 
 _LOGGER = logging.getLogger(__name__)
 _FEW_SHARDS: Final = 4
-_NO_SHARDS: Final = "this height cannot be released, the chain stands still"
+_NO_SHARDS: Final = "the chain stands still until `podl-requester addshards` has sealed more"
 
 
 class Requester:
@@ -98,6 +99,7 @@ class Requester:
         self._now = now
         self._taken_in = 0
         self._last_id = ZERO_HASH
+        self._prev: bytes | None = None
         self._say = Saying(_LOGGER)
 
     def step(self) -> float | None:
@@ -113,12 +115,13 @@ class Requester:
         while True:
             info = self._follower.update()
             self._mark.check(info.chain_id)
+            self._prev = info.prev
             schedule = self._follower.schedule
             self._take_in(schedule)
-            if info.state != "running":
+            if info.state not in ("running", "void"):
                 self._say(f"the node's schedule is {info.state}: nothing more can be signed", logging.ERROR)
                 return None
-            entry = self._signed.for_slot(schedule.last_id)
+            entry = self._signed.next_of(schedule)
             if entry is not None:
                 if not self._submit(entry):
                     return None
@@ -136,13 +139,13 @@ class Requester:
         if known > len(schedule.entries) or (known and schedule.entries[known - 1].id != self._last_id):
             known = 0  # the node has another log than before
         for entry in schedule.entries[known:]:
-            self._signed.check(entry)
+            self._signed.check(schedule, entry)
             if isinstance(entry.body, Task):
                 sealed = self._shelf.find(entry.body)
                 self._public.add(sealed.task.training_root, sealed.training)
             elif isinstance(entry.body, ReleaseBody):
                 sealed = self._shelf.find(schedule.task_for(entry.body.height).body)
-                shard = sealed.shards[entry.body.shard_index]
+                shard = sealed.shard(entry.body.test_root)
                 self._public.add(shard.root, shard.data)
         self._taken_in, self._last_id = len(schedule.entries), schedule.last_id
 
@@ -152,8 +155,17 @@ class Requester:
             self._shelf.refresh()
             publish = next_task(schedule, [sealed.task for sealed in self._shelf.tasks])
             return publish or decide_release(schedule, self._policy, self._listed(schedule, now), now)
+        if self._is_stranded(schedule, current):
+            again = earliest_release(schedule)
+            return NextAttempt() if now >= again else Wait(again - now)
         sealed = self._shelf.find(current.task.body)
         return decide_final(current, self._policy, self._phase_two.entrants(current, sealed), now)
+
+    def _is_stranded(self, schedule: Schedule, current: Round | None) -> bool:
+        """Whether the node's chain was reorganised below the first height, away from the release's block."""
+        if current is None or schedule.commit_prev(current.height) is not None:
+            return False
+        return self._prev not in (None, current.release.body.prev_block)
 
     def _time(self, schedule: Schedule) -> int:
         """Time for an entry signed now: an entry must not be older than the one before it."""
@@ -161,7 +173,10 @@ class Requester:
 
     def _listed(self, schedule: Schedule, now: int) -> tuple[bytes, ...]:
         height = schedule.next_height
-        earlier = schedule.listed_for(height)
+        # Behind a void final miners bring their commitments again, for most have given them up; on another
+        # block than before they have to.
+        is_anew = schedule.void_final is not None or self._is_stranded(schedule, Round.current(schedule))
+        earlier = set() if is_anew else schedule.listed_for(height)
         pool = self._node.commitments()
         size = schedule.task_for(height).body.list_size
         silent = frozenset(earlier - self._phase_two.revealed)
@@ -202,14 +217,20 @@ class Requester:
 
     def _release(self, schedule: Schedule, listed: tuple[bytes, ...]) -> bool:
         height = schedule.next_height
+        self._shelf.refresh()
         sealed = self._shelf.find(schedule.task_for(height).body)
-        left = len(sealed.shards) - schedule.next_shard(height)
-        if left < 1:
-            self._say(f"all {len(sealed.shards)} sealed shards have been opened: {_NO_SHARDS}", logging.ERROR)
+        current = schedule.shard_list(height)
+        left = current.count - current.used
+        further = next_shards(schedule, sealed.lists)
+        if left < 1 and further is None:
+            self._say(f"all {current.count} sealed shards have been opened: {_NO_SHARDS}", logging.ERROR)
             return False
-        if left <= _FEW_SHARDS and len(self._shelf.tasks) == len(schedule.tasks):
+        if left < 1 and further is not None:
+            return self._sign(schedule, ShardsBody(further, len(sealed.lists[further])))
+        if left <= _FEW_SHARDS and further is None and len(self._shelf.tasks) == len(schedule.tasks):
             self._say(
-                f"sealed shards left: {left}; a further task has to come two heights before", logging.WARNING
+                f"sealed shards left: {left}; `podl-requester addshards` or a further task must come in time",
+                logging.WARNING,
             )
         prev = schedule.commit_prev(height) or self._first_prev(schedule, listed)
         if prev is None:
@@ -219,7 +240,7 @@ class Requester:
 
     def _first_prev(self, schedule: Schedule, listed: tuple[bytes, ...]) -> bytes | None:
         """
-        Block below the first height: that of an earlier attempt, else the one the listed headers build on.
+        Block below the first height: the one the listed headers build on, else that of an earlier attempt.
 
         Returns
         -------
@@ -227,11 +248,12 @@ class Requester:
             None when the node has another block there by now and has dropped the listed headers.
 
         """
-        earlier = schedule.latest_release(schedule.next_height)
-        if earlier is not None:
-            return earlier.body.prev_block
         pool = self._node.commitments().commitments
-        return next((Header.parse(one.header).prev_block for one in pool if one.hash in listed), None)
+        pooled = [Header.parse(one.header).prev_block for one in pool if one.hash in listed]
+        earlier = schedule.latest_release(schedule.next_height)
+        if not pooled and earlier is not None and set(listed) <= set(earlier.body.listed):
+            return earlier.body.prev_block
+        return pooled[0] if pooled else None
 
     def _sign(self, schedule: Schedule, body: Body) -> bool:
         return self._submit(self._signed.sign(schedule, self._time(schedule), body))

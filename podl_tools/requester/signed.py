@@ -1,9 +1,10 @@
 """
 What the requester has signed, one file per slot of the schedule.
 
-A slot is the id of the entry before. An entry is on disk before any node sees it, and a slot that has a file
-is never signed again: two different entries for one slot would freeze the chain (protocol section 5,
-"Equivocation").
+A slot is the id of the entry before; behind a void final it is another one than before the final was proven
+void, for what was signed there without that knowledge counts for nothing. An entry is on disk before any node
+sees it, and a slot that has a file is never signed again: two different entries for one slot would freeze the
+chain (protocol section 5, "Equivocation").
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from podl_tools.entry import Body
     from podl_tools.keys import SigningKey
-    from podl_tools.schedule import Schedule
+    from podl_tools.schedule import Schedule, ScheduleLog
 
 __all__ = ["SignedEntries"]
 
@@ -46,9 +47,20 @@ class SignedEntries:
         self._directory = directory
         self._key = key
 
-    def for_slot(self, slot: bytes) -> Entry | None:
+    def next_of(self, log: ScheduleLog) -> Entry | None:
+        """Return what was signed to follow the log's last entry; raises as `for_slot` does."""
+        return self.for_slot(log.last_id, behind_void=log.void_final is not None)
+
+    def for_slot(self, slot: bytes, *, behind_void: bool = False) -> Entry | None:
         """
         Return what was signed for a slot, None when nothing was.
+
+        Parameters
+        ----------
+        slot
+            Id of the entry before.
+        behind_void
+            Whether it follows a final that was known to be void.
 
         Raises
         ------
@@ -56,7 +68,7 @@ class SignedEntries:
             The file is damaged; signing anew might equivocate, so nothing may go on.
 
         """
-        path = self._path(slot)
+        path = self._path(slot, behind_void)
         if not path.exists():
             return None
         try:
@@ -103,18 +115,25 @@ class SignedEntries:
             Every node would refuse the entry; the slot is still free.
 
         """
-        earlier = self.for_slot(log.last_id)
+        earlier = self.next_of(log)
         if earlier is not None:
             return earlier
         entry = sign_next(log, self._key, time, body)
         # The block below the first height is the node's business.
         log.check(entry, time, lambda _: log.first_height - 1)
-        write_file(self._path(log.last_id), entry.serialize())
+        write_file(self._path(log.last_id, log.void_final is not None), entry.serialize())
         return entry
 
-    def check(self, entry: Entry) -> None:
+    def check(self, log: ScheduleLog, entry: Entry) -> None:
         """
         Demand that an entry of the node's log does not contradict what was signed here.
+
+        Parameters
+        ----------
+        log
+            The node's log.
+        entry
+            One of its entries.
 
         Raises
         ------
@@ -122,12 +141,13 @@ class SignedEntries:
             Another entry stands in its slot: the key is used elsewhere too, or the directory is an old copy.
 
         """
-        ours = self.for_slot(entry.prev)
+        before = log.final_before(entry)
+        ours = self.for_slot(entry.prev, behind_void=before is not None and not log.counts(before))
         if ours is not None and ours.id != entry.id:
             raise WrongChainError(
                 f"the node has entry {entry.id.hex()} where this data directory signed {ours.id.hex()}: "
                 "another copy of the requester is running, or this directory is out of date"
             )
 
-    def _path(self, slot: bytes) -> Path:
-        return self._directory / slot.hex()
+    def _path(self, slot: bytes, behind_void: bool) -> Path:
+        return self._directory / f"{slot.hex()}{'.void' if behind_void else ''}"

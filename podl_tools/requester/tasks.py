@@ -9,34 +9,45 @@ from podl_tools.dataset import data_size
 from podl_tools.errors import RejectError
 from podl_tools.files import make_directory, read_file, read_json, write_file, write_json
 from podl_tools.keys import SigningKey
-from podl_tools.merkle import data_root, tree_root
-from podl_tools.sealing import SealedShard, SealedTask
+from podl_tools.merkle import data_root
+from podl_tools.sealing import SealedShard, SealedShards, SealedTask
 from podl_tools.task import Task, check_task
 from podl_tools.tool_errors import InputFileError, WrongChainError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["TaskShelf", "own_key", "read_secret", "read_task", "write_key", "write_task"]
+__all__ = ["TaskShelf", "own_key", "read_secret", "read_task", "write_key", "write_shards", "write_task"]
 
 _TASK: Final = "task"
 _TRAINING: Final = "training"
 _SHARDS: Final = "shards.json"
+_MORE: Final = "more"
 _KEY: Final = "requester.key"
 _REASON: Final = "podl-data-file"
 
 
 def write_task(directory: Path, sealed: SealedTask) -> None:
     """Write a sealed task into a new directory; the task's own bytes come last and make it count."""
-    make_directory(directory)
-    for index, shard in enumerate(sealed.shards):
-        write_file(directory / f"shard{index}", shard.data)
-    salts = [{"n": shard.n, "salt": shard.salt.hex()} for shard in sealed.shards]
-    write_json(directory / _SHARDS, {"shards": salts})
+    _write_shards(directory, sealed.shards)
     write_file(directory / _TRAINING, sealed.training)
     writer = Writer(_REASON)
     sealed.task.write(writer)
     write_file(directory / _TASK, writer.bytes())
+
+
+def write_shards(directory: Path, shards: SealedShards) -> None:
+    """Write shards that continue a task into its directory; their list comes last and makes them count."""
+    make_directory(directory / _MORE)
+    _write_shards(directory / _MORE / shards.root.hex(), shards)
+
+
+def _write_shards(directory: Path, shards: SealedShards) -> None:
+    make_directory(directory)
+    for index, shard in enumerate(shards):
+        write_file(directory / f"shard{index}", shard.data)
+    salts = [{"n": shard.n, "salt": shard.salt.hex()} for shard in shards]
+    write_json(directory / _SHARDS, {"shards": salts})
 
 
 def read_task(directory: Path) -> SealedTask:
@@ -53,8 +64,10 @@ def read_task(directory: Path) -> SealedTask:
         reader = Reader(read_file(directory / _TASK), _REASON)
         task = Task.read(reader)
         reader.finish()
-        records = read_json(directory / _SHARDS).get("shards", [])
-        shards = tuple(_read_shard(directory, index, record) for index, record in enumerate(records))
+        shards = {task.shard_list_root: _read_shards(directory, task.shard_list_root)}
+        for path in sorted(directory.glob(f"{_MORE}/*/{_SHARDS}")):
+            root = bytes.fromhex(path.parent.name)
+            shards[root] = _read_shards(path.parent, root)
         sealed = SealedTask(task, read_file(directory / _TRAINING), shards)
         _check(sealed)
     except (RejectError, KeyError, TypeError, ValueError) as error:
@@ -89,9 +102,11 @@ class TaskShelf:
             raise InputFileError(f"{directory}: no task here, make one with `podl-requester init`")
 
     def refresh(self) -> None:
-        """Read tasks that were prepared since the last look; raises as the constructor does."""
+        """Read tasks and shards that were prepared since the last look; raises as the constructor does."""
         for path in sorted(self._directory.glob(f"*/{_TASK}")):
-            if path.parent.name not in self._tasks:
+            held = self._tasks.get(path.parent.name)
+            lists = 1 + len(list(path.parent.glob(f"{_MORE}/*/{_SHARDS}")))
+            if held is None or len(held.lists) != lists:
                 self._tasks[path.parent.name] = self._read(path.parent)
 
     @property
@@ -172,11 +187,17 @@ def _read_shard(directory: Path, index: int, record: dict[str, Any]) -> SealedSh
     )
 
 
+def _read_shards(directory: Path, root: bytes) -> SealedShards:
+    records = read_json(directory / _SHARDS).get("shards", [])
+    shards = SealedShards(_read_shard(directory, index, record) for index, record in enumerate(records))
+    if not shards or shards.root != root:
+        raise RejectError(_REASON, "the shards are not those of their list")
+    return shards
+
+
 def _check(sealed: SealedTask) -> None:
     task = sealed.task
     check_task(task)
-    if tree_root([shard.commitment for shard in sealed.shards]) != task.shard_list_root:
-        raise RejectError(_REASON, "the shards are not those the task commits to")
     if len(sealed.training) != data_size(task.training_n, task.dims):
         raise RejectError(_REASON, "the training set has another size than the task says")
     if data_root(sealed.training) != task.training_root:

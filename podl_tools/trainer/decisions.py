@@ -86,7 +86,11 @@ def latest_parent(log: ScheduleLog, task_id: bytes, architecture: int) -> bytes 
 
 
 def decide(
-    log: ScheduleLog, jobs: Sequence[Job], running: Slot | None, closed: frozenset[Slot] = frozenset()
+    log: ScheduleLog,
+    jobs: Sequence[Job],
+    running: Slot | None,
+    closed: frozenset[Slot] = frozenset(),
+    prev: bytes | None = None,
 ) -> list[Action]:
     """
     Decide what to do now.
@@ -101,6 +105,8 @@ def decide(
         What is being trained.
     closed
         Slots that nothing more can come of, because the node refused their commitment.
+    prev
+        Block that the node lets commitments build on; None while it is unknown.
 
     Returns
     -------
@@ -111,7 +117,7 @@ def decide(
     actions: list[Action] = []
     slot = training_slot(log)
     for job in jobs:
-        actions += _for_job(log, job, closed)
+        actions += _for_job(log, job, closed, prev)
     trained = {job.slot for job in jobs} | closed
     if slot is not None and slot not in trained and running != slot:
         actions.append(Train(slot))
@@ -120,14 +126,21 @@ def decide(
     return actions
 
 
-def _for_job(log: ScheduleLog, job: Job, closed: frozenset[Slot]) -> list[Action]:
+def _for_job(log: ScheduleLog, job: Job, closed: frozenset[Slot], prev: bytes | None) -> list[Action]:
     height = log.next_height
     release_id = log.opening_release_id(job.height)
     if job.height < height or release_id not in (None, job.opening.release_id):
         return [Forget(job)]
     if job.height > height or job.slot in closed:
         return []
-    release = log.latest_release(height)
-    if release is not None and job.block_hash in release.body.listed:
-        return [Reveal(job, release.id)]
-    return [Commit(job)]
+    release = log.latest_release(height) if log.is_revealing else None
+    if release is None or job.block_hash not in release.body.listed or _is_stranded(log, job, prev):
+        return [Commit(job)]
+    return [Reveal(job, release.id)]
+
+
+def _is_stranded(log: ScheduleLog, job: Job, prev: bytes | None) -> bool:
+    """Whether the block below the first height, on which a job is committed, has left the node's chain."""
+    if log.commit_prev(job.height) is not None or prev is None or job.block is None:
+        return False
+    return job.block.header.prev_block != prev

@@ -127,10 +127,11 @@ class Miner:
 
         """
         self._due = None
-        self._mark.check(self._follower.update().chain_id)
+        info = self._follower.update()
+        self._mark.check(info.chain_id)
         self._collect()
         log = self._follower.schedule
-        for action in decide(log, self._jobs, self._worker.slot, self._submitter.closed):
+        for action in decide(log, self._jobs, self._worker.slot, self._submitter.closed, info.prev):
             self._act(log, action)
         return self._due
 
