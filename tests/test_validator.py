@@ -15,6 +15,7 @@ from podl_tools.ml.evaluation import Evaluation
 from podl_tools.requester.decisions import Policy
 from podl_tools.tool_errors import NodeUnreachableError, WrongChainError
 from podl_tools.validator import cli
+from podl_tools.validator.evaluator import LocalEvaluator
 from podl_tools.validator.jobs import JobBook, job_key
 from podl_tools.validator.start import Start
 from podl_tools.winner import Measured
@@ -30,7 +31,7 @@ def make_job(number: int = 1) -> Job:
     return Job("candidate", 5, 1, b"program", (2,), 3, bytes([number]) * 32, b"\7" * 32, 64, 60)
 
 
-FOUND = Evaluation(60, 9, 64)
+FOUND = Evaluation(60, 9, 64), "CPU"
 
 
 def test_verdict_names_what_was_read() -> None:
@@ -141,7 +142,7 @@ def test_wrong_bytes_mean_nothing_is_reported(world: World) -> None:
 
 
 def test_slow_measurement_is_given_up(world: World) -> None:
-    validator = world.validator(job_seconds=0)
+    validator = world.validator(evaluator=LocalEvaluator(world.backend, lambda: False))
     assert validator.step() == 2
     assert world.fake.reported == []
 
@@ -207,12 +208,13 @@ def test_restarted_node_gets_the_verdict_again_without_a_second_evaluation(world
 def test_start_tests_every_program_and_the_chain(world: World, tmp_path: Path) -> None:
     directory = tmp_path / "mark"
     directory.mkdir()
-    start = Start(world.node, world.backend, ChainMark(directory))
+    evaluator = LocalEvaluator(world.backend)
+    start = Start(world.node, evaluator, ChainMark(directory))
     start.check()
     start.check()
     (directory / "chain").write_text("00" * 32)
     with pytest.raises(WrongChainError):
-        Start(world.node, world.backend, ChainMark(directory)).check()
+        Start(world.node, evaluator, ChainMark(directory)).check()
 
 
 def test_command_line_needs_a_login(tmp_path: Path) -> None:

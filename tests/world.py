@@ -32,12 +32,15 @@ from podl_tools.trainer.material import Material
 from podl_tools.trainer.service import Choices, Miner
 from podl_tools.trainer.submission import Submitter
 from podl_tools.trainer.worker import TrainingWorker
+from podl_tools.validator.evaluator import LocalEvaluator
 from podl_tools.validator.service import Validator
 from tests.fake_node import FakeNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from podl_tools.validator.evaluator import Evaluator
 
 FIRST_HEIGHT = 5
 START = 1_800_000_000
@@ -171,9 +174,10 @@ class World:
         self.trained[name].clear()
         miner.step()
 
-    def validator(self, name: str = "validator", job_seconds: float = 60) -> Validator:
+    def validator(self, name: str = "validator", evaluator: Evaluator | None = None) -> Validator:
         fetcher = Fetcher(self.directory / name / "data", [])
-        return Validator(self.node, fetcher, self.backend, name, job_seconds, lambda: False, self.clock)
+        evaluator = evaluator or LocalEvaluator(self.backend)
+        return Validator(self.node, fetcher, evaluator, name, lambda: False, self.clock)
 
     def later(self, seconds: int, *steps: Callable[[], object]) -> None:
         """Move the clock and let somebody look."""

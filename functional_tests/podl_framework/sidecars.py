@@ -101,7 +101,7 @@ class SidecarTestFramework(PodlTestFramework):
         return f"tcp://127.0.0.1:{self.zmq_ports[index]}"
 
     def start_sidecar(self, program: str, folder: str, node: TestNode, **settings: object) -> Process:
-        """Start a program at a node; it is stopped when the test ends."""
+        """Start a program at a node, without the settings that are None; it is stopped when the test ends."""
         common = {
             "rpcport": rpc_port(node.index),
             "rpccookiefile": node.chain_path / ".cookie",
@@ -109,9 +109,8 @@ class SidecarTestFramework(PodlTestFramework):
             "pollinterval": 1,
             "backend": "numpy",
         }
-        process = make_sidecar(
-            program, folder, self.folder / folder, self.folder / f"{folder}.log", common | settings
-        )
+        given = {name: value for name, value in (common | settings).items() if value is not None}
+        process = make_sidecar(program, folder, self.folder / folder, self.folder / f"{folder}.log", given)
         process.start()
         self.sidecars.append(process)
         return process

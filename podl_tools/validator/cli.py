@@ -11,9 +11,10 @@ import click
 from podl_tools.chain.events import EventSource
 from podl_tools.fetch import Fetcher
 from podl_tools.files import ChainMark, lock_directory
-from podl_tools.ml.backend import BACKENDS, Backend
+from podl_tools.ml.backend import BACKENDS
 from podl_tools.services import Repeater, Wakeup, run_service
 from podl_tools.settings import ServiceCommand, common_options, connect, node_options, option, start_logging
+from podl_tools.validator.evaluator import ChildEvaluator, child_command
 from podl_tools.validator.service import Validator
 from podl_tools.validator.start import Start
 
@@ -23,6 +24,9 @@ _PROGRAM: Final = "podl-validator"
 
 
 @click.command(cls=ServiceCommand, program=_PROGRAM)
+@option(
+    "maxmemory", type=click.IntRange(1), default=4096, help="MiB that measuring may take, libraries apart."
+)
 @option("jobtimeout", type=click.FloatRange(0.1), default=120.0, help="Seconds until a job is given up.")
 @option("name", default=_PROGRAM, help="Evaluator name in verdicts and in getpodlinfo.")
 @option("threads", type=click.IntRange(1), default=1, help="CPU threads of the backend.")
@@ -35,7 +39,9 @@ def main(**settings: Any) -> None:
     Measure the models that a node asks about, and report the counts to it.
 
     The node decides with these counts which blocks it connects. Give this program an RPC user of its own
-    whose whitelist is getpodlinfo, listpodlcandidates, getpodldata, submitpodlverdict, getpodlschedule.
+    whose whitelist is getpodlinfo, listpodlcandidates, getpodldata, submitpodlverdict, getpodlschedule. The
+    models are evaluated in a child process that is bounded in memory and time, writes to no file and is told
+    no password.
     """
     sys.exit(run_service(lambda wakeup: _run(settings, wakeup)))
 
@@ -44,17 +50,21 @@ def _run(settings: dict[str, Any], wakeup: Wakeup) -> None:
     start_logging(settings)
     node = connect(settings)
     directory = settings["datadir"]
-    with lock_directory(directory), closing(EventSource(settings["zmqpubpodl"], wakeup)) as events:
-        backend = Backend(settings["backend"], threads=settings["threads"])
+    seconds = settings["jobtimeout"]
+    command = child_command(settings["backend"], settings["threads"], seconds, settings["maxmemory"])
+    with (
+        lock_directory(directory),
+        closing(EventSource(settings["zmqpubpodl"], wakeup)) as events,
+        closing(ChildEvaluator(command, seconds, lambda: wakeup.stopped)) as evaluator,
+    ):
         validator = Validator(
             node,
             Fetcher(directory / "shards", settings["store"], wakeup.check),
-            backend,
+            evaluator,
             settings["name"],
-            settings["jobtimeout"],
             lambda: wakeup.stopped,
         )
-        start = Start(node, backend, ChainMark(directory))
+        start = Start(node, evaluator, ChainMark(directory))
 
         def step() -> float | None:
             start.check()

@@ -37,11 +37,11 @@ class JobBook:
     """
     What was measured, what failed for now, and what must not be sent again.
 
-    A node that restarted asks again for what it has lost; the measured numbers are then sent once more
-    without a second evaluation.
+    A node that restarted asks again for what it has lost; what was measured, and where, is then sent once
+    more without a second evaluation.
     """
 
-    measured: dict[Key, Evaluation] = field(default_factory=dict)
+    measured: dict[Key, tuple[Evaluation, str]] = field(default_factory=dict)
     _pauses: dict[Key, _Pause] = field(default_factory=dict)
     _closed: set[Key] = field(default_factory=set)
 

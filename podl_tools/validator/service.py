@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from podl_tools.chain.data import Kind, download, obtain_shard
 from podl_tools.chain.verdict import Verdict
-from podl_tools.dataset import data_size, parse_examples
+from podl_tools.dataset import data_size
 from podl_tools.errors import EvaluatorUnavailableError, PodlError
-from podl_tools.measuring import MeasuringStoppedError, measure
+from podl_tools.measuring import MeasuringStoppedError
 from podl_tools.program import Program
 from podl_tools.tool_errors import DataMissingError, NodeError
+from podl_tools.validator.evaluator import Question
 from podl_tools.validator.jobs import JobBook, job_key
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     from podl_tools.chain.answers import Job
     from podl_tools.chain.node import Node
-    from podl_tools.examples import Examples
     from podl_tools.fetch import Fetcher
-    from podl_tools.ml.backend import Backend
     from podl_tools.ml.evaluation import Evaluation
+    from podl_tools.validator.evaluator import Evaluator
 
 __all__ = ["Validator"]
 
@@ -41,12 +41,10 @@ class Validator:
         Gives jobs and bytes, takes verdicts.
     fetcher
         Cache and stores for opened shards.
-    backend
-        Where to compute.
+    evaluator
+        Measures.
     name
         Evaluator name that verdicts carry.
-    job_seconds
-        A measurement that takes longer is given up, and nothing is reported.
     stopped
         Whether the program shall end.
     clock
@@ -58,21 +56,19 @@ class Validator:
         self,
         node: Node,
         fetcher: Fetcher,
-        backend: Backend,
+        evaluator: Evaluator,
         name: str,
-        job_seconds: float,
         stopped: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._node = node
         self._fetcher = fetcher
-        self._backend = backend
+        self._evaluator = evaluator
         self._name = name
-        self._job_seconds = job_seconds
         self._stopped = stopped
         self._clock = clock
         self._book = JobBook()
-        self._shard: tuple[bytes, Examples] | None = None
+        self._shard: tuple[bytes, bytes] | None = None
 
     def step(self) -> float | None:
         """
@@ -94,8 +90,7 @@ class Validator:
 
     def _do(self, job: Job) -> None:
         try:
-            found = self._measured(job)
-            device = self._backend.network(Program.parse(job.program)).device
+            found, device = self._measured(job)
         except NodeError as error:
             if not isinstance(error, DataMissingError):
                 raise
@@ -113,31 +108,23 @@ class Validator:
         _LOGGER.log(level, "no verdict on weights %s for now: %s", job.weights_root.hex(), error)
         self._book.put_off(job, self._clock())
 
-    def _measured(self, job: Job) -> Evaluation:
+    def _measured(self, job: Job) -> tuple[Evaluation, str]:
         key = job_key(job)
         if key not in self._book.measured:
             self._book.measured[key] = self._measure(job)
         return self._book.measured[key]
 
-    def _measure(self, job: Job) -> Evaluation:
+    def _measure(self, job: Job) -> tuple[Evaluation, str]:
         program = Program.parse(job.program)
         weights = download(self._node, Kind.WEIGHTS, job.weights_root, program.n_params)
-        examples = self._examples(job)
-        self._backend.network(program)  # its self-test does not count as measuring
+        data = self._data(job)
         _LOGGER.info("measuring weights %s on %d samples", job.weights_root.hex(), job.n)
-        deadline = self._clock() + self._job_seconds
-        return measure(
-            program,
-            weights,
-            examples,
-            self._backend,
-            lambda: self._clock() < deadline and not self._stopped(),
-        )
+        return self._evaluator.measure(Question(job.program, job.shape, job.classes, job.n, weights, data))
 
-    def _examples(self, job: Job) -> Examples:
+    def _data(self, job: Job) -> bytes:
         if self._shard is None or self._shard[0] != job.test_root:
             data = obtain_shard(self._node, self._fetcher, job.test_root, data_size(job.n, job.shape))
-            self._shard = job.test_root, parse_examples(data, job.n, job.shape, job.classes)
+            self._shard = job.test_root, data
         return self._shard[1]
 
     def _report(self, job: Job, found: Evaluation, device: str) -> None:

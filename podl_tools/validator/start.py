@@ -11,7 +11,7 @@ from podl_tools.program import format_program
 if TYPE_CHECKING:
     from podl_tools.chain.node import Node
     from podl_tools.files import ChainMark
-    from podl_tools.ml.backend import Backend
+    from podl_tools.validator.evaluator import Evaluator
 
 __all__ = ["Start"]
 
@@ -26,16 +26,16 @@ class Start:
     ----------
     node
         Asked for the schedule.
-    backend
+    evaluator
         Whose kernels are tested.
     mark
         Ties the data directory to the chain.
 
     """
 
-    def __init__(self, node: Node, backend: Backend, mark: ChainMark) -> None:
+    def __init__(self, node: Node, evaluator: Evaluator, mark: ChainMark) -> None:
         self._follower = ScheduleFollower(node)
-        self._backend = backend
+        self._evaluator = evaluator
         self._mark = mark
         self._tested = 0
 
@@ -45,7 +45,6 @@ class Start:
         tasks = self._follower.schedule.tasks
         for task in tasks[self._tested :]:
             for program in task.body.loaded_programs:
-                network = self._backend.network(program)
-                kernel = f"{network.kernel} on {network.device}"
+                kernel = self._evaluator.test(program.serialize())
                 _LOGGER.info("self-test passed: %s computes %s exactly", kernel, format_program(program))
         self._tested = len(tasks)
