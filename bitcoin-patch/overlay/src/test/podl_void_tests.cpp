@@ -228,6 +228,22 @@ BOOST_AUTO_TEST_CASE(proofs_are_kept_and_served)
     }
 }
 
+BOOST_FIXTURE_TEST_CASE(a_block_that_was_connected_before_the_proof, BadShardSetup)
+{
+    // An evaluator has reported a count on a shard that this node meets only later, and that is malformed.
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    AddData(m_mined);
+    BOOST_CHECK_EQUAL(Verdict(50).reason, "");
+    m_manager->Start();
+    m_manager->SyncQueue();
+    BOOST_REQUIRE(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::CONNECTED);
+    BOOST_CHECK_EQUAL(m_manager->AddObject(ObjectKind::SHARD, m_release.AsRelease()->test_root, m_shards[0]).reason, "podl-shard-label");
+    m_manager->SyncQueue();
+    BOOST_CHECK(m_manager->Info().is_void);
+    BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::DATA && m_chain->GetTip()->hash == m_base);
+    Accept(MakeRelease(FIRST_HEIGHT, 1, m_base, {m_mined.Hash()}, Time() + 1));
+}
+
 BOOST_FIXTURE_TEST_CASE(refused_bytes_are_served_as_proof, BadBodySetup)
 {
     BOOST_CHECK_EQUAL(m_manager->AddObject(ObjectKind::BODY, m_mined.Hash(), m_mined.body).reason, "podl-payout");
