@@ -31,7 +31,7 @@ class PodlOrderTest(PodlTestFramework):
     def add_options(self, parser):
         super().add_options(parser)
         parser.add_argument(
-            "--histories", type=int, default=1, help="histories, one behind the other (default: %(default)s)"
+            "--histories", type=int, default=2, help="histories, one behind the other (default: %(default)s)"
         )
 
     def make_requester(self):

@@ -29,6 +29,22 @@ constexpr int64_t LATE{100'000};
 //! Rounds of telling everything; orphans and evaluations make for a few.
 constexpr int MAX_ROUNDS{40};
 
+/** In memory where the system has such a folder: a history writes dozens of files, each of them to the disk. */
+fs::path FolderFor(const World& world)
+{
+    const fs::path memory{"/dev/shm"};
+    return fs::is_directory(memory) ? memory / fs::PathFromString("podl_order_" + fs::PathToString(world.m_path_root.filename())) : world.m_path_root / "order";
+}
+
+/** Long runs make more folders than a disk may hold. */
+void RemoveFolder(const fs::path& dir)
+{
+    if (!fs::exists(dir)) return;
+    std::vector<fs::path> paths{dir};
+    for (const auto& entry : fs::recursive_directory_iterator{dir}) paths.emplace_back(entry.path());
+    for (auto path{paths.rbegin()}; path != paths.rend(); ++path) fs::remove(*path);
+}
+
 Step Mishap(FastRandomContext& rng)
 {
     constexpr std::array OPS{Step::Op::CLOCK, Step::Op::MEASURE, Step::Op::MEASURE, Step::Op::EVALUATOR_DIES, Step::Op::EVALUATOR_LIVES,
@@ -61,9 +77,9 @@ Order MakeOrder(const History& history, FastRandomContext& rng, bool mishaps)
 }
 
 OrderNode::OrderNode(World& world, const History& history, bool on_disk)
-    : m_world{world}, m_history{history}, m_on_disk{on_disk}, m_dir{world.m_path_root / "order"}, m_now{static_cast<int64_t>(world.m_first.time) + 200}
+    : m_world{world}, m_history{history}, m_on_disk{on_disk}, m_dir{FolderFor(world)}, m_now{static_cast<int64_t>(world.m_first.time) + 200}
 {
-    fs::remove_all(m_dir);
+    RemoveFolder(m_dir);
     m_disk.blocks[m_world.m_base] = {FIRST_HEIGHT - 1, ChainLink::BlockState::CONNECTED, nullptr};
     m_disk.tip = ChainLink::Tip{FIRST_HEIGHT - 1, m_world.m_base};
     m_disk.height = FIRST_HEIGHT - 1;
@@ -75,7 +91,7 @@ OrderNode::OrderNode(World& world, const History& history, bool on_disk)
 OrderNode::~OrderNode()
 {
     m_manager.reset();
-    fs::remove_all(m_dir);
+    RemoveFolder(m_dir);
 }
 
 void OrderNode::Open()

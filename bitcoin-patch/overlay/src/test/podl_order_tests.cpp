@@ -138,11 +138,17 @@ struct Counts {
     }
 };
 
+/** Whether the node is opened again, so that it needs its database. */
+bool ComesBack(const Order& order)
+{
+    return std::ranges::any_of(order, [](const Step& step) { return step.op == Step::Op::RESTART || step.op == Step::Op::KILL; });
+}
+
 std::optional<std::string> Play(World& world, const Trial& trial, Counts* counts = nullptr)
 {
     std::vector<Outcome> outcomes;
     for (size_t node{0}; node < trial.orders.size(); ++node) {
-        outcomes.push_back(OrderNode{world, trial.history, /*on_disk=*/node > 0}.Run(trial.orders[node]));
+        outcomes.push_back(OrderNode{world, trial.history, ComesBack(trial.orders[node])}.Run(trial.orders[node]));
     }
     if (counts) counts->Add(trial, outcomes);
     for (size_t node{0}; node < outcomes.size(); ++node) {
