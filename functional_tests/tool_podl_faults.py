@@ -70,6 +70,10 @@ class PodlToolFaultsTest(SidecarTestFramework):
         parser.add_argument("--all", action="store_true", help="take every step")
         parser.add_argument("--seconds", type=float, default=2, help="how long a program is paused")
 
+    def setup_chain(self):
+        self.n_shards += int(5 * self.options.seconds)  # the others play on while one stands still
+        super().setup_chain()
+
     def programs(self):
         return (*PROGRAMS, WIDE)
 
