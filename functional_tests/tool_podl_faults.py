@@ -3,7 +3,7 @@
 
 A program stops (SIGSTOP) where `podl_framework.stopping` is told to, just before, within or just after a file
 is written or the node is called; then it, or its node, is killed, or it is left standing, and the height goes
-on. `--all` takes every step, otherwise every fourth one and those around a signature; `--seconds` makes the
+on. `--all` takes every step, otherwise every fifth one and those around a signature; `--seconds` makes the
 pauses longer.
 """
 
@@ -104,7 +104,7 @@ class PodlToolFaultsTest(SidecarTestFramework):
         self.stop_sidecars()
 
     def chosen(self, steps):
-        return [s for i, s in enumerate(steps) if self.options.all or i % 4 == 0 or s in ALWAYS]
+        return [s for i, s in enumerate(steps) if self.options.all or i % 5 == 0 or s in ALWAYS]
 
     def next_block(self):
         """Wait for one block more on both nodes, and find nothing wrong."""
@@ -118,15 +118,14 @@ class PodlToolFaultsTest(SidecarTestFramework):
             assert not states & {"invalid", "false-claim"}, states
         entries = [node.getpodlschedule(0, 1000, 0)["entries"] for node in self.nodes]
         assert all(a["id"] == b["id"] for a, b in zip(*entries, strict=False)), "the schedules differ"
-        self.check_signed({entry["id"] for entry in max(entries, key=len)})
+        self.check_signed()
 
-    def check_signed(self, accepted):
-        """What was signed for a slot stays what is signed for it, and is what the nodes have."""
+    def check_signed(self):
+        """What was signed for a slot stays what is signed for it, whether a node has seen it or not."""
         folder = self.requester_dir / "entries"
         now = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
         changed = [slot for slot, data in self.signed.items() if now.get(slot) != data]
         assert not changed, f"signed twice: {changed}"
-        assert len(now) >= len(accepted)
         self.signed = now
 
     def at_steps(self, program, steps, act):
@@ -143,6 +142,7 @@ class PodlToolFaultsTest(SidecarTestFramework):
             self.wait_until(lambda n=count: self.stopped_at(program, mark, n), timeout=120)
             self.log.debug(f"{program.name} stopped {mark.read_text(encoding='utf-8').splitlines()[-1]}")
             self.faults += 1
+            self.check_signed()
             act(program)
         assert_equal(sorted(mark.read_text(encoding="utf-8").splitlines()), sorted(steps))
         program.command = plain
@@ -158,6 +158,10 @@ class PodlToolFaultsTest(SidecarTestFramework):
     def kill(self, program):
         self.kill_sidecar(program)
         program.start()
+
+    def retire(self, program):
+        self.kill_sidecar(program)
+        self.sidecars.remove(program)
 
     def kill_node(self, program, node):
         node.kill_process()
@@ -194,7 +198,8 @@ class PodlToolFaultsTest(SidecarTestFramework):
 
     def check_full_disk(self, miner):
         self.log.info("Without room a program names the file and ends; started again it goes on")
-        self.stop_sidecars(miner)
+        # Not with a commitment under way, for whose reveal the requester would wait.
+        self.at_steps(miner, ["before submitpodlcommitment"], self.retire)
         for program in (self.wide, self.sidecars[0]):
             program.child.rlimit(resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))
             self.faults += 1
