@@ -28,6 +28,7 @@ from podl_tools.ml.layers import (
     LayerRule,
     MaxPoolRule,
     OutputRule,
+    PooledConvolutionRule,
 )
 from podl_tools.ml.recurrent import MinimalGatedRule, SimpleRNNRule
 from podl_tools.ml.tables import TABLE
@@ -52,6 +53,18 @@ _RULES: Final[dict[LayerKind, type[LayerRule]]] = {
 }
 
 
+def _rules(ops: Ops, plans: Sequence[LayerPlan]) -> list[LayerRule]:
+    """One rule per layer, but a convolution's takes in a max pool behind it."""
+    rules: list[LayerRule] = []
+    for plan in plans:
+        last = rules[-1] if rules else None
+        if plan.layer.kind is LayerKind.MAXPOOL and type(last) is ConvolutionRule:
+            rules[-1] = PooledConvolutionRule(ops, last.plan, plan.layer.size)
+        else:
+            rules.append(_RULES[plan.layer.kind](ops, plan))
+    return rules
+
+
 class Graph:
     """
     A program in the operations of one backend.
@@ -68,7 +81,7 @@ class Graph:
     def __init__(self, ops: Ops, program: Program) -> None:
         self.ops = ops
         self.program = program
-        self.rules = [_RULES[plan.layer.kind](ops, plan) for plan in program.plans]
+        self.rules = _rules(ops, program.plans)
         self._output_scale = program.weights[-1].scale
 
     def forward(self, weights: Sequence[Tensor], inputs: Tensor) -> tuple[Tensor, list[Any]]:

@@ -48,8 +48,8 @@ def gradient(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
     return ops.matmul(left, right, turn_left=True)
 
 
-def _convolution(ops: Ops, images: Tensor, kernel: Tensor) -> Tensor:
-    return ops.convolve(images, kernel)
+def _convolution_error(ops: Ops, errors: Tensor, kernel: Tensor) -> Tensor:
+    return ops.convolution_error(errors, kernel)
 
 
 class LayerCheck:
@@ -102,7 +102,7 @@ class LayerCheck:
         if self._plan.layer.kind in CONVOLUTIONS:
             self._run_convolution(weights, errors)
             return
-        rows = draw((self._drawn * matrix.positions, matrix.fan_in), ACTIVATION_MAX)
+        rows = draw((self._drawn * matrix.positions, matrix.rows), ACTIVATION_MAX)
         self._compare_gradient(gradient, rows, errors)
         if self._plan.layer.kind in RECURRENT:
             # All inputs are multiplied at once, the states step by step.
@@ -124,7 +124,7 @@ class LayerCheck:
     def _run_convolution(self, weights: NDArray[np.int64], errors: NDArray[np.int64]) -> None:
         plane, channels = (1, *self._plan.in_shape[:-1])[-2:], self._plan.in_shape[-1]
         inputs = self._draw((self._drawn, *self._plan.in_shape), ACTIVATION_MAX)
-        kernel = weights[:-1].reshape(*self._plan.layer.kernel, channels, -1).transpose(0, 1, 3, 2)
+        kernel = weights[:-1].reshape(*self._plan.layer.kernel, channels, -1)
 
         def convolved(ops: Ops, images: Tensor, matrix: Tensor) -> Tensor:
             accumulated = ConvolutionRule(ops, self._plan).convolved(matrix, images)
@@ -132,7 +132,7 @@ class LayerCheck:
 
         self._compare_rows("product", convolved, (inputs, weights), wide=False)
         images = errors.reshape(self._drawn, *plane, -1)
-        self._compare_rows("input error", _convolution, (images, kernel), wide=True)
+        self._compare_rows("input error", _convolution_error, (images, kernel), wide=True)
 
         def convolution_gradient(ops: Ops, left: Tensor, right: Tensor) -> Tensor:
             return ops.convolution_gradient(left, right, self._plan.layer.kernel)

@@ -57,7 +57,7 @@ class LayerRule(ABC):
         """
 
     @abstractmethod
-    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Any]:
         """
         Turn the error of the outputs into the gradient.
 
@@ -79,7 +79,7 @@ class LayerRule(ABC):
         """
 
     @abstractmethod
-    def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
+    def input_error(self, weights: Tensor, saved: Any, inner: Any) -> Tensor:
         """Error of the inputs (batch, *in_shape), from the inner error."""
 
 
@@ -126,26 +126,23 @@ class WeightedRule(LayerRule):
         return self.ops.clip(self.ops.round_shift(product, self.matrix.scale), -ERROR_MAX, ERROR_MAX)
 
     def outer(self, rows: Tensor, inner: Tensor) -> Tensor:
-        """Gradient `a^T d` with the bias row `64 * sum d`; both operands have one row per product."""
-        product = self.ops.matmul(self.ops.wide(rows), inner, turn_left=True)
-        return self.with_bias_row(product, inner)
-
-    def with_bias_row(self, gradient: Tensor, inner: Tensor) -> Tensor:
-        """Gradient with its last row `64 * sum d`, given one row of errors per product."""
-        return self.ops.concat([gradient, BIAS_INPUT * self.ops.sum(inner, 0, keep=True)], 0)
+        """Gradient `[a, 64]^T d`; both operands have one row per product."""
+        rows = self.ops.wide(rows)
+        constant = self.ops.zeros_like(rows[:, :1]) + BIAS_INPUT
+        return self.ops.matmul(self.ops.concat([rows, constant], 1), inner, turn_left=True)
 
 
 class OutputRule(WeightedRule):
     """Output layer: raw accumulators `sum a*w + 64*b` are the logits."""
 
     def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
-        return self.product(inputs, weights[:-1]) + self.bias(weights), inputs
+        return self.ops.add_bias(self.product(inputs, weights[:-1]), self.bias(weights)), inputs
 
-    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Any]:
         del weights
         return self.outer(saved, error), error
 
-    def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
+    def input_error(self, weights: Tensor, saved: Any, inner: Any) -> Tensor:
         del saved
         return self.scaled_error(self.ops.matmul(inner, weights[:-1], turn_right=True))
 
@@ -158,7 +155,7 @@ class DenseRule(OutputRule):
         outputs = self.relu(accumulated)
         return outputs, (inputs, outputs)
 
-    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Any]:
         inputs, outputs = saved
         return super().gradient(weights, inputs, self.relu_error(outputs, error))
 
@@ -185,84 +182,100 @@ class ConvolutionRule(WeightedRule):
         return self.ops.convolve(self._images(inputs, self.plan.in_shape[-1]), self._kernel(weights))
 
     def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
-        outputs = self.relu(self.convolved(weights, inputs) + self.bias(weights))
+        outputs = self.relu(self.ops.add_bias(self.convolved(weights, inputs), self.bias(weights)))
         outputs = self.ops.reshape(outputs, (-1, *self.plan.out_shape))
         return outputs, (inputs, outputs)
 
-    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Any]:
         del weights
         inputs, outputs = saved
         inner = self.relu_error(outputs, error)
-        images, errors = (
-            self._images(inputs, self.plan.in_shape[-1]),
-            self._images(inner, self.matrix.columns),
-        )
-        gradient = self.ops.convolution_gradient(images, errors, self.plan.layer.kernel)
-        return self.with_bias_row(gradient, self.ops.reshape(inner, (-1, self.matrix.columns))), inner
+        return self.kernel_gradient(inputs, self._images(inner, self.matrix.columns), inner)
 
-    def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
+    def kernel_gradient(self, inputs: Tensor, errors: Any, inner: Tensor) -> tuple[Tensor, Any]:
+        """Gradient and `errors`, those of the output images; `inner` has the same sum for each output."""
+        images = self._images(inputs, self.plan.in_shape[-1])
+        gradient = self.ops.convolution_gradient(images, errors, self.plan.layer.kernel)
+        rows = self.ops.reshape(inner, (-1, self.matrix.columns))
+        return self.ops.concat([gradient, BIAS_INPUT * self.ops.sum(rows, 0, keep=True)], 0), errors
+
+    def input_error(self, weights: Tensor, saved: Any, inner: Any) -> Tensor:
         del saved
-        # The transposed convolution of an odd kernel with stride 1 is the convolution with the turned kernel.
-        turned = self.ops.transpose(self.ops.flip(self._kernel(weights), (0, 1)), (0, 1, 3, 2))
-        error = self.scaled_error(self.ops.convolve(self._images(inner, self.matrix.columns), turned))
+        error = self.scaled_error(self.ops.convolution_error(inner, self._kernel(weights)))
         return self.ops.reshape(error, (-1, *self.plan.in_shape))
+
+
+class PooledConvolutionRule(ConvolutionRule):
+    """
+    A two-dimensional convolution and the max pool behind it.
+
+    Rounding and clip never turn an order round, so the maximum comes first and the rest has fewer values. The
+    cell that takes a window's error has the window's value: one mask does for both. It is the first whose
+    rounded sum is that value `top`, and `Rnd(sum, f) >= top` where `sum >= top * 2**f - 2**(f-1)`.
+
+    Parameters
+    ----------
+    ops
+        Exact operations of the backend.
+    plan
+        The convolution in its place.
+    size
+        Side of the pool's windows.
+
+    """
+
+    def __init__(self, ops: Ops, plan: LayerPlan, size: int) -> None:
+        super().__init__(ops, plan)
+        self._size = size
+
+    def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
+        sums = self.ops.add_bias(self.convolved(weights, inputs), self.bias(weights))
+        sums = self.ops.reshape(sums, (-1, *self.plan.out_shape))
+        top = self.relu(self.ops.max_pool(sums, self._size))
+        return top, (inputs, sums, top)
+
+    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Any]:
+        del weights
+        inputs, sums, top = saved
+        inner = self.relu_error(top, error)
+        least = self.summand(top) * (1 << self.matrix.scale) - (1 << (self.matrix.scale - 1))
+        return self.kernel_gradient(inputs, self.ops.pooled_errors(sums, least, inner, self._size), inner)
 
 
 class WeightlessRule(LayerRule):
     """A layer that only moves or joins values."""
 
-    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(self, weights: Tensor, saved: Any, error: Tensor) -> tuple[Tensor, Any]:
         del weights, saved
         return None, error
 
 
-class PoolRule(WeightlessRule):
-    """Shared shape work of pools: windows as one axis in row-major order."""
-
-    def windows(self, images: Tensor) -> Tensor:
-        """(batch, H, W, C) to (batch, H/n, W/n, n*n, C)."""
-        n = self.plan.layer.size
-        height, width, channels = self.plan.out_shape
-        split = self.ops.reshape(images, (-1, height, n, width, n, channels))
-        joined = self.ops.transpose(split, (0, 1, 3, 2, 4, 5))
-        return self.ops.reshape(joined, (-1, height, width, n * n, channels))
-
-    def images(self, windows: Tensor) -> Tensor:
-        """Reverse of `windows`."""
-        n = self.plan.layer.size
-        height, width, channels = self.plan.out_shape
-        split = self.ops.reshape(windows, (-1, height, width, n, n, channels))
-        joined = self.ops.transpose(split, (0, 1, 3, 2, 4, 5))
-        return self.ops.reshape(joined, (-1, height * n, width * n, channels))
-
-
-class MaxPoolRule(PoolRule):
+class MaxPoolRule(WeightlessRule):
     """Maximum of n x n cells; the first maximum takes the error."""
 
     def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
         del weights
-        windows = self.windows(inputs)
-        top = self.ops.max(windows, 3)
-        return self.ops.reshape(top, (-1, *self.plan.out_shape)), (windows, top)
+        top = self.ops.max_pool(inputs, self.plan.layer.size)
+        return top, (inputs, top)
 
-    def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
+    def input_error(self, weights: Tensor, saved: Any, inner: Any) -> Tensor:
         del weights
-        windows, top = saved
-        copies = self.ops.repeat(inner, self.plan.layer.size**2, 3)
-        return self.images(self.ops.where(self.ops.first(windows == top, 3), copies, 0))
+        images, top = saved
+        return self.ops.unpool(images, top, inner, self.plan.layer.size)
 
 
-class AvgPoolRule(PoolRule):
+class AvgPoolRule(WeightlessRule):
     """Average of n x n cells times 2**gain; every cell takes the error, in a finer unit."""
 
     def forward(self, weights: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
         del weights
-        total = self.ops.sum(self.windows(inputs), 3)
+        total = self.ops.sum(self.ops.windows(inputs, self.plan.layer.size), 3)
         return self.ops.clip(self.ops.round_shift(total, self.plan.layer.shift), 0, ACTIVATION_MAX), None
 
-    def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
+    def input_error(self, weights: Tensor, saved: Any, inner: Any) -> Tensor:
         del weights, saved
-        return self.images(self.ops.repeat(inner, self.plan.layer.size**2, 3))
+        size = self.plan.layer.size
+        return self.ops.from_windows(self.ops.repeat(inner, size**2, 3), size)
 
 
 class FlattenRule(WeightlessRule):
@@ -272,6 +285,6 @@ class FlattenRule(WeightlessRule):
         del weights
         return self.ops.reshape(inputs, (-1, *self.plan.out_shape)), None
 
-    def input_error(self, weights: Tensor, saved: Any, inner: Tensor) -> Tensor:
+    def input_error(self, weights: Tensor, saved: Any, inner: Any) -> Tensor:
         del weights, saved
         return self.ops.reshape(inner, (-1, *self.plan.in_shape))

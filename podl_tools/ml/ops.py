@@ -53,6 +53,10 @@ class Ops(ABC):
     ) -> Tensor:
         """Matrix product (n, k) by (k, m) of one container; `turn_*` transposes an operand first."""
 
+    def add_bias(self, sums: Tensor, bias: Tensor) -> Tensor:
+        """Add one value per column, the last axis, to sums of the same container."""
+        return sums + bias
+
     @abstractmethod
     def reshape(self, values: Tensor, shape: Sequence[int]) -> Tensor:
         """C-order reshape; one size may be -1."""
@@ -139,7 +143,7 @@ class Ops(ABC):
             self.concat([rows[:, i : i + height] for i in range(high)], 3), (-1, high * wide * channels)
         )
 
-    def convolution_gradient(self, images: Tensor, errors: Tensor, sides: tuple[int, int]) -> Tensor:
+    def convolution_gradient(self, images: Tensor, errors: Any, sides: tuple[int, int]) -> Tensor:
         """
         Gradient of the kernel as a matrix (high*wide*C, outputs), wide.
 
@@ -148,10 +152,66 @@ class Ops(ABC):
         images
             (batch, H, W, C), small.
         errors
-            (batch, H, W, outputs), wide.
+            (batch, H, W, outputs), wide; or what `pooled_errors` made.
         sides
             Height and width of the kernel, both odd.
 
         """
         rows = self.wide(self.patches(images, *sides))
         return self.matmul(rows, self.reshape(errors, (-1, int(errors.shape[3]))), turn_left=True)
+
+    def convolution_error(self, errors: Any, kernel: Tensor) -> Tensor:
+        """
+        Error of a convolution's images before it is rounded, wide.
+
+        Parameters
+        ----------
+        errors
+            (batch, H, W, outputs), wide; or what `pooled_errors` made.
+        kernel
+            (high, wide, C, outputs), wide, both sides odd.
+
+        """
+        # The transposed convolution of an odd kernel with stride 1 is the convolution with the turned kernel.
+        return self.convolve(errors, self.transpose(self.flip(kernel, (0, 1)), (0, 1, 3, 2)))
+
+    def windows(self, images: Tensor, size: int) -> Tensor:
+        """Cut (batch, H, W, C) into windows (batch, H/size, W/size, size*size, C), row-major cells."""
+        height, width, channels = (int(length) for length in images.shape[1:])
+        cut = self.reshape(images, (-1, height // size, size, width // size, size, channels))
+        joined = self.transpose(cut, (0, 1, 3, 2, 4, 5))
+        return self.reshape(joined, (-1, height // size, width // size, size * size, channels))
+
+    def from_windows(self, windows: Tensor, size: int) -> Tensor:
+        """Reverse of `windows`."""
+        height, width, _, channels = (int(length) for length in windows.shape[1:])
+        cut = self.reshape(windows, (-1, height, width, size, size, channels))
+        joined = self.transpose(cut, (0, 1, 3, 2, 4, 5))
+        return self.reshape(joined, (-1, height * size, width * size, channels))
+
+    def max_pool(self, images: Tensor, size: int) -> Tensor:
+        """Maximum of each window (batch, H/size, W/size, C)."""
+        top = self.max(self.windows(images, size), 3)
+        return self.reshape(
+            top, (-1, *(int(length) // size for length in images.shape[1:3]), images.shape[3])
+        )
+
+    def unpool(self, images: Tensor, least: Tensor, errors: Tensor, size: int) -> Tensor:
+        """
+        Errors of the images: each window's error goes to its first cell that reaches `least`.
+
+        Parameters
+        ----------
+        images
+            (batch, H, W, C).
+        least, errors
+            (batch, H/size, W/size, C); the error of a window in which no cell reaches `least` is 0.
+
+        """
+        reached = self.windows(images, size) >= self.repeat(least, 1, 3)
+        copies = self.repeat(errors, size**2, 3)
+        return self.from_windows(self.where(self.first(reached, 3), copies, 0), size)
+
+    def pooled_errors(self, images: Tensor, least: Tensor, errors: Tensor, size: int) -> Any:
+        """`unpool` in the form that this backend's products of a convolution want."""
+        return self.unpool(images, least, errors, size)

@@ -86,6 +86,7 @@ def check_kernel(network: Network) -> None:
     _check_rounding(network)
     ties = np.array([[3, 7, 7, 0, 7], [2, 2, 2, 2, 2]])
     _compare("first maximum", network, referee, _first_maximum, ties, wide=False)
+    _check_pooled(network, referee)
     divisors = np.array([2 * 65536, 2 * 65537, 2 * 256 * 65536])
     below = np.array([1, 2, (1 << 23) - 1])[:, None] * divisors - 1
     every = np.broadcast_to(divisors, below.shape)
@@ -158,6 +159,24 @@ def _check_products(network: Network, referee: Network) -> None:
         _compare(what, network, referee, function, *top, wide=wide)
         drawn = _signs("left", left, largest), _signs("right", right, ACTIVATION_MAX)
         _compare(what, network, referee, function, *drawn, wide=wide)
+
+
+def _check_pooled(network: Network, referee: Network) -> None:
+    """Errors behind a max pool: windows with ties, and one of three errors 0."""
+    drawn = [words(_SEED, tag, 4 * 6 * 8 * 5).astype(np.int64) for tag in ("images", "sums", "errors")]
+    images = drawn[0].reshape(4, 6, 8, 5) % (ACTIVATION_MAX + 1)
+    sums = drawn[1].reshape(4, 6, 8, 5) % 4
+    errors = (drawn[2][: sums.size // 4].reshape(4, 3, 4, 5) % 3 - 1) * ERROR_MAX
+    kernel = _signs("kernel", (3, 3, 5, 5), ACTIVATION_MAX)
+    _compare("pooled error", network, referee, _pooled, images, sums, errors, kernel, wide=True)
+
+
+def _pooled(ops: Ops, images: Tensor, sums: Tensor, errors: Tensor, kernel: Tensor) -> Tensor:
+    sums = ops.small(sums)
+    pooled = ops.pooled_errors(sums, ops.max_pool(sums, 2), errors, 2)
+    gradient = ops.convolution_gradient(ops.small(images), pooled, (3, 3))
+    found = gradient, ops.convolution_error(pooled, kernel)
+    return ops.concat([ops.reshape(part, (-1,)) for part in found], 0)
 
 
 def _product(ops: Ops, left: Tensor, right: Tensor) -> Tensor:

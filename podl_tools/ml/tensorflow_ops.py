@@ -52,12 +52,15 @@ class TensorOps(FloatOps):
     ) -> Tensor:
         return tf.matmul(left, right, transpose_a=turn_left, transpose_b=turn_right)
 
+    def add_bias(self, sums: Tensor, bias: Tensor) -> Tensor:
+        return tf.nn.bias_add(sums, bias)  # TensorFlow joins it to the product before it
+
     def convolve(self, images: Tensor, kernel: Tensor) -> Tensor:
         if self._kernel.native_convolution:
             return tf.nn.conv2d(images, kernel, 1, "SAME")
         return super().convolve(images, kernel)
 
-    def convolution_gradient(self, images: Tensor, errors: Tensor, sides: tuple[int, int]) -> Tensor:
+    def convolution_gradient(self, images: Tensor, errors: Any, sides: tuple[int, int]) -> Tensor:
         if not self._kernel.native_convolution:
             return super().convolution_gradient(images, errors, sides)
         channels, outputs = int(images.shape[3]), int(errors.shape[3])
@@ -69,6 +72,11 @@ class TensorOps(FloatOps):
             padding="SAME",
         )
         return tf.reshape(found, (-1, outputs))
+
+    def max_pool(self, images: Tensor, size: int) -> Tensor:
+        if self._kernel.native_convolution:
+            return tf.nn.max_pool2d(images, size, size, "VALID")
+        return super().max_pool(images, size)
 
     def reshape(self, values: Tensor, shape: Sequence[int]) -> Tensor:
         return tf.reshape(values, shape)
