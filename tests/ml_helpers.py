@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from podl_tools.ml.backend import BACKENDS, Backend
-from podl_tools.ml.float_ops import NATIVE
+from podl_tools.ml.float_ops import NATIVE, SPARSE, Kernel
 from podl_tools.ml.numpy_backend import NumpyNetwork
 from podl_tools.program import Program, parse_program
 
@@ -53,16 +53,17 @@ def networks(text: str) -> list[Network]:
     return [
         NumpyNetwork(program, blas=False),
         tensorflow_network(program),
+        tensorflow_network(program, NATIVE),
         *(backend(name).network(program) for name in BACKENDS),
     ]
 
 
 @cache
-def tensorflow_network(program: Program) -> Network:
+def tensorflow_network(program: Program, kernel: Kernel = SPARSE) -> Network:
     """What TensorFlow takes on a CPU for larger convolutions, without its self-test."""
     from podl_tools.ml import tensorflow_backend  # noqa: PLC0415  loaded only by the tests that need it
 
-    return tensorflow_backend.NETWORK(program, tensorflow_backend.open_device(1), NATIVE)
+    return tensorflow_backend.NETWORK(program, tensorflow_backend.open_device(1), kernel)
 
 
 def cut(program: Program, values: NDArray[Any]) -> tuple[NDArray[Any], ...]:

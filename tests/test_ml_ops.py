@@ -28,6 +28,7 @@ KERNELS = (
     *("tensorflow float32, native convolution", "tensorflow float32, patches", "tensorflow float64, patches"),
     *("tensorflow float32, patches, XLA", "jax float32, native convolution, XLA"),
     *("jax float32, patches, XLA", "jax float64, patches, XLA"),
+    "tensorflow float32, native convolution, sparse errors",
 )
 small_integers = st.integers(-127, 127) | st.sampled_from([-127, 127])
 errors = st.integers(-E, E) | st.sampled_from([-E, E, 1, -1])

@@ -164,24 +164,34 @@ def test_backend_takes_the_next_kernel(
 def test_tensorflow_falls_back_kernel_by_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf  # noqa: PLC0415  loaded only by the tests that need it
 
+    from podl_tools.ml import sparse  # noqa: PLC0415
     from podl_tools.ml.tensorflow_ops import TensorOps  # noqa: PLC0415
 
     def off_by_one(found: Any) -> Any:
         return found + tf.cast(tf.abs(found) > 2**17, found.dtype)
 
-    convolve, matmul = TensorOps.convolve, TensorOps.matmul
+    convolve, matmul, gradient = TensorOps.convolve, TensorOps.matmul, sparse.gradient
 
     def like_winograd(ops: TensorOps, images: Any, kernel: Any) -> Any:
         found = convolve(ops, images, kernel)
         return off_by_one(found) if ops._kernel.native_convolution else found
 
     program = parse_program("input 16x16x4, conv2d 3x3x32, maxpool 16, flatten, output 3")
+    assert Backend("tensorflow").network(program).kernel == "float32, native convolution, sparse errors"
+    monkeypatch.setattr(sparse, "gradient", lambda *operands: gradient(*operands) + 1)
     assert Backend("tensorflow").network(program).kernel == "float32, native convolution"
     monkeypatch.setattr(TensorOps, "convolve", like_winograd)
     assert Backend("tensorflow").network(program).kernel == "float32, patches"
     monkeypatch.setattr(TensorOps, "matmul", lambda *args, **turns: off_by_one(matmul(*args, **turns)))
     network = Backend("tensorflow").network(program)
     assert (network.device, network.kernel) == ("NumPy on CPU", "float64 BLAS")
+
+
+def test_tensorflow_does_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse_program("input 16x16x4, conv2d 3x3x32, maxpool 16, flatten, output 3")
+    backend("tensorflow")
+    monkeypatch.setitem(sys.modules, "podl_tools.ml.sparse", None)
+    assert Backend("tensorflow").network(program).kernel == "float32, native convolution"
 
 
 class OutOfMemory(NumpyOps):

@@ -31,6 +31,8 @@ class Kernel:
         may change with the shape: for CPUs only, and for those that pass the self-test.
     xla
         Compile each graph as a whole with XLA. JAX always does.
+    sparse_errors
+        Compute errors and gradients of convolutions by `podl_tools.ml.sparse`.
 
     """
 
@@ -38,11 +40,19 @@ class Kernel:
     small: str
     native_convolution: bool
     xla: bool
+    sparse_errors: bool = False
 
 
 XLA: Final = Kernel("float32, patches, XLA", "float32", native_convolution=False, xla=True)
 XLA_FLOAT64: Final = Kernel("float64, patches, XLA", "float64", native_convolution=False, xla=True)
 XLA_NATIVE: Final = Kernel("float32, native convolution, XLA", "float32", native_convolution=True, xla=True)
+SPARSE: Final = Kernel(
+    "float32, native convolution, sparse errors",
+    "float32",
+    native_convolution=True,
+    xla=False,
+    sparse_errors=True,
+)
 NATIVE: Final = Kernel("float32, native convolution", "float32", native_convolution=True, xla=False)
 PATCHES: Final = Kernel("float32, patches", "float32", native_convolution=False, xla=False)
 FLOAT64: Final = Kernel("float64, patches", "float64", native_convolution=False, xla=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import tensorflow as tf
 
 from podl_tools.errors import EvaluatorUnavailableError
 from podl_tools.ml.float_network import Device, FloatNetwork, Spec
-from podl_tools.ml.float_ops import FLOAT64, NATIVE, PATCHES, XLA, Kernel
+from podl_tools.ml.float_ops import FLOAT64, NATIVE, PATCHES, SPARSE, XLA, Kernel
 from podl_tools.ml.tensorflow_ops import TensorOps
 from podl_tools.program.layer import CONVOLUTIONS
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # Multiply-adds per sample of one layer up to which XLA's convolution is fast enough on a CPU.
 _XLA_WORK: Final = 1 << 18
+
+_log = logging.getLogger(__name__)
 
 
 def open_device(threads: int) -> Device:
@@ -63,6 +67,16 @@ def _usable_gpus() -> list[Any]:
     return found
 
 
+def _has_compiler() -> bool:
+    """Whether Numba is there, fits this NumPy, and finds a folder for what it compiles."""
+    try:
+        import_module("podl_tools.ml.sparse")
+    except (ImportError, RuntimeError) as error:
+        _log.info("no sparse errors: %s", error)
+        return False
+    return True
+
+
 class TensorFlowNetwork(FloatNetwork):
     """
     A program as TensorFlow graphs.
@@ -92,8 +106,9 @@ class TensorFlowNetwork(FloatNetwork):
         """
         convolutions = (plan.weights for plan in program.plans if plan.layer.kind in CONVOLUTIONS)
         work = max((matrix.macs for matrix in convolutions if matrix is not None), default=0)
-        fastest = NATIVE if work > _XLA_WORK and not device.gpu else XLA
-        return (fastest, PATCHES, FLOAT64)
+        if device.gpu or work <= _XLA_WORK:
+            return (XLA, PATCHES, FLOAT64)
+        return (*((SPARSE,) if _has_compiler() else ()), NATIVE, PATCHES, FLOAT64)
 
     def compiled(self, function: Callable[..., Any], *signature: Spec | list[Spec]) -> Callable[..., Any]:
         specs = tf.nest.map_structure(lambda spec: tf.TensorSpec(spec.shape, spec.dtype), signature)

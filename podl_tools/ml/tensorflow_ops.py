@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
@@ -61,6 +63,10 @@ class TensorOps(FloatOps):
         return super().convolve(images, kernel)
 
     def convolution_gradient(self, images: Tensor, errors: Any, sides: tuple[int, int]) -> Tensor:
+        if self._kernel.sparse_errors:
+            padded = self.pad_image(self.small(images), sides[0] // 2, sides[1] // 2)
+            found = _call("gradient", tf.float64, padded, *_pooled(errors), *sides)
+            return tf.ensure_shape(found, (prod(sides) * int(images.shape[3]), None))
         if not self._kernel.native_convolution:
             return super().convolution_gradient(images, errors, sides)
         channels, outputs = int(images.shape[3]), int(errors.shape[3])
@@ -72,6 +78,16 @@ class TensorOps(FloatOps):
             padding="SAME",
         )
         return tf.reshape(found, (-1, outputs))
+
+    def convolution_error(self, errors: Any, kernel: Tensor) -> Tensor:
+        if not self._kernel.sparse_errors:
+            return super().convolution_error(errors, kernel)
+        return _call("images_error", tf.float64, *_pooled(errors), self.transpose(kernel, (0, 3, 1, 2)))
+
+    def pooled_errors(self, images: Tensor, least: Tensor, errors: Tensor, size: int) -> Any:
+        if not self._kernel.sparse_errors:
+            return super().pooled_errors(images, least, errors, size)
+        return PooledErrors(errors, _call("first_cells", tf.int32, images, least), size)
 
     def max_pool(self, images: Tensor, size: int) -> Tensor:
         if self._kernel.native_convolution:
@@ -127,3 +143,36 @@ class TensorOps(FloatOps):
         start = (tf.constant(0), carry, tf.TensorArray(carry.dtype, size=length))
         _, _, outputs = tf.while_loop(lambda index, *_: index < length, body, start, parallel_iterations=1)
         return outputs.stack()
+
+
+class PooledErrors(NamedTuple):
+    """
+    Errors of images, one for each window.
+
+    Parameters
+    ----------
+    values
+        (batch, H/size, W/size, C), wide.
+    cells
+        Place of each in its window, in row-major order, int32; -1 for nowhere.
+    size
+        Side of the windows.
+
+    """
+
+    values: Tensor
+    cells: Tensor
+    size: int
+
+
+def _pooled(errors: Any) -> PooledErrors:
+    """Errors of all cells are those of windows of one."""
+    if isinstance(errors, PooledErrors):
+        return errors
+    return PooledErrors(errors, tf.zeros_like(errors, tf.int32), 1)
+
+
+def _call(name: str, dtype: tf.DType, *operands: Tensor) -> Tensor:
+    """Call a function of `podl_tools.ml.sparse` from a graph."""
+    function = getattr(import_module("podl_tools.ml.sparse"), name)
+    return tf.numpy_function(function, operands, dtype, stateful=False)
