@@ -84,7 +84,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(read_file(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputFileError(f"{path}: not valid JSON") from None
     if not isinstance(value, dict):
         raise InputFileError(f"{path}: expected a JSON object")

@@ -49,7 +49,7 @@ def read_record(directory: Path) -> list[Running]:
         return [Running(**value) for value in values]
     except OSError as error:
         raise DemoError(f"{directory} holds no network of this program: {error.strerror}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DemoError(f"{directory / _FILE} is damaged: {error}") from None
 
 

@@ -131,6 +131,7 @@ def test_login_is_sent_as_utf8_like_the_nodes_own_files() -> None:
         (lambda *_: (403, b""), NodeLoginError),
         (lambda *_: (503, b"Work queue depth exceeded"), NodeUnreachableError),
         (lambda *_: (200, b"<html>"), NodeAnswerError),
+        (lambda *_: (200, b"[" * 100_000), NodeAnswerError),
         (lambda *_: (200, b"[]"), NodeAnswerError),
         (lambda *_: (200, b"{}"), NodeAnswerError),
     ],

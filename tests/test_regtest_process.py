@@ -92,7 +92,7 @@ def test_number_that_nobody_has() -> None:
     assert alive(Running("gone", free, 0.0, is_node=False)) is None
 
 
-@pytest.mark.parametrize("text", ["no json", json.dumps([{"name": "x"}])])
+@pytest.mark.parametrize("text", ["no json", "[" * 100_000, json.dumps([{"name": "x"}])])
 def test_damaged_record(tmp_path: Path, text: str) -> None:
     (tmp_path / "processes.json").write_text(text)
     with pytest.raises(DemoError, match="damaged"):

@@ -187,7 +187,7 @@ def _result(method: str, response: requests.Response) -> Any:
         raise NodeUnreachableError("the node's queue of RPC work is full")
     try:
         answer = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NodeAnswerError(f"{method}: status {response.status_code} without JSON") from None
     if not isinstance(answer, dict) or "result" not in answer:
         raise NodeAnswerError(f"{method}: an answer without a result")
