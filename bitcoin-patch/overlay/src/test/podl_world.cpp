@@ -18,9 +18,8 @@
 #include <test/util/common.h>
 #include <util/time.h>
 
-#include <boost/test/unit_test.hpp>
-
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 namespace podl::test {
@@ -34,6 +33,25 @@ constexpr uint64_t SAMPLE_SIZE{4};
 
 /** One output layer of 2 classes on 4 values: (4 + 1) * 2 parameters. */
 const Bytes PROGRAM{1, 1, 4, 0, 1, 9, 0, 2, 0, 0, 0, 0, 0};
+
+/** Fail a unit test and a fuzz target alike. */
+void Require(bool holds, const std::string& what)
+{
+    if (!holds) throw std::runtime_error{what};
+}
+
+void RequireAccepted(const Submission& result)
+{
+    Require(result.status == SubmitStatus::ACCEPTED, "not accepted: " + result.reason + " " + result.detail);
+}
+
+CKey MakeKey(FastRandomContext& rng)
+{
+    const auto secret{rng.randbytes(32)};
+    CKey key;
+    key.Set(secret.begin(), secret.end(), /*fCompressedIn=*/true);
+    return key;
+}
 
 uint256 XOnly(const CKey& key) { return uint256{XOnlyPubKey{key.GetPubKey()}}; }
 
@@ -136,11 +154,11 @@ void FakeChain::Activate()
     }
 }
 
-World::World(unsigned char last_label, uint8_t stamp_bits) : BasicTestingSetup{ChainType::REGTEST}
+World::World(unsigned char last_label, uint8_t stamp_bits, TestOpts opts) : BasicTestingSetup{ChainType::REGTEST, std::move(opts)}
 {
     CBlockHeader::s_podl_headers = true;
-    m_requester = GenerateRandomKey();
-    m_miner = GenerateRandomKey();
+    m_requester = MakeKey(m_rng);
+    m_miner = MakeKey(m_rng);
     m_base = m_rng.rand256();
     CSHA256().Write(PROGRAM.data(), PROGRAM.size()).Finalize(m_program.begin());
     MakeShards(last_label);
@@ -158,7 +176,7 @@ World::~World()
 std::string World::TryOpen(bool resync, int podl_height)
 {
     m_manager.reset();
-    auto opened{Manager::Open({.dir = m_path_root / fs::PathFromString(m_folder), .podl_height = podl_height, .task = m_first.bytes, .resync = resync, .consensus = &Params().GetConsensus(), .evaluator = m_evaluator})};
+    auto opened{Manager::Open({.dir = m_path_root / fs::PathFromString(m_folder), .podl_height = podl_height, .task = m_first.bytes, .resync = resync, .consensus = &Params().GetConsensus(), .evaluator = m_evaluator, .memory_only = m_memory_only})};
     if (!opened) return opened.error();
     m_manager = std::move(*opened);
     return {};
@@ -166,11 +184,12 @@ std::string World::TryOpen(bool resync, int podl_height)
 
 void World::OpenManager()
 {
-    BOOST_REQUIRE_EQUAL(TryOpen(), "");
+    const auto problem{TryOpen()};
+    Require(problem.empty(), problem);
     auto chain{std::make_unique<FakeChain>(*m_manager)};
     m_chain = chain.get();
     m_chain->AddConnected(m_base, FIRST_HEIGHT - 1);
-    BOOST_REQUIRE(!m_manager->Attach(std::move(chain)));
+    Require(!m_manager->Attach(std::move(chain)), "the chain does not fit the store");
 }
 
 void World::MakeShards(unsigned char last_label)
@@ -223,7 +242,7 @@ void World::MakeTask(uint8_t stamp_bits)
 std::array<unsigned char, SIGNATURE_SIZE> World::Sign(const CKey& key, const uint256& message) const
 {
     std::array<unsigned char, SIGNATURE_SIZE> signature;
-    BOOST_REQUIRE(key.SignSchnorr(message, signature, nullptr, uint256{}));
+    Require(key.SignSchnorr(message, signature, nullptr, uint256{}), "cannot sign");
     return signature;
 }
 
@@ -314,17 +333,15 @@ Bytes World::HeaderBytes(const CBlockHeader& header)
 
 void World::Accept(const Entry& entry)
 {
-    const auto result{Submit(entry)};
-    BOOST_REQUIRE_EQUAL(result.reason + result.detail, "");
-    BOOST_REQUIRE(result.status == SubmitStatus::ACCEPTED);
+    RequireAccepted(Submit(entry));
 }
 
 void World::AddData(const Mined& mined)
 {
     const auto& opening{mined.disclosure.opening};
-    BOOST_CHECK_EQUAL(m_manager->AddObject(ObjectKind::BODY, mined.Hash(), mined.body).reason, "");
-    BOOST_CHECK_EQUAL(m_manager->AddObject(ObjectKind::WEIGHTS, opening.weights_root, mined.weights).reason, "");
-    BOOST_CHECK_EQUAL(m_manager->AddObject(ObjectKind::MODEL, opening.model_root, mined.model).reason, "");
+    RequireAccepted(m_manager->AddObject(ObjectKind::BODY, mined.Hash(), mined.body));
+    RequireAccepted(m_manager->AddObject(ObjectKind::WEIGHTS, opening.weights_root, mined.weights));
+    RequireAccepted(m_manager->AddObject(ObjectKind::MODEL, opening.model_root, mined.model));
 }
 
 std::string World::StateOf(const Mined& mined) const

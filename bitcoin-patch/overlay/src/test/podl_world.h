@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-/** A requester, a miner and a chain, small enough for unit tests; every value of the protocol is real. */
+/** A requester, a miner and a chain, small enough for unit tests and fuzzing; every value of the protocol is real. */
 namespace podl::test {
 
 inline constexpr int FIRST_HEIGHT{10};
@@ -88,12 +88,13 @@ struct World : BasicTestingSetup {
     FakeChain* m_chain{nullptr}; //!< owned by the manager once attached
     std::string m_folder{"podl"}; //!< for the next manager
     EvaluatorMode m_evaluator{EvaluatorMode::SIDECAR}; //!< likewise
+    bool m_memory_only{false}; //!< likewise
 
     /**
      * @param last_label  label of the last sample of every shard; 2 and above are malformed
      * @param stamp_bits  that the task asks of commitments
      */
-    explicit World(unsigned char last_label = 0, uint8_t stamp_bits = 0);
+    explicit World(unsigned char last_label = 0, uint8_t stamp_bits = 0, TestOpts opts = {});
     ~World();
 
     /** Open the manager on this world's folder, without a chain. */
