@@ -6,11 +6,15 @@
 #include <podl/recipe.h>
 #include <podl/task.h>
 
-#include <test/fuzz/FuzzedDataProvider.h>
 #include <test/fuzz/fuzz.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace {
@@ -23,24 +27,44 @@ void CheckBounds(const podl::Task& task, const std::vector<podl::Program>& progr
     assert(podl::CheckLaterTask(task, task));
 }
 
+/** A task within all bounds, with its programs. */
+std::optional<podl::TaskRecord> ReadTask(std::span<const unsigned char> bytes)
+{
+    const auto task{podl::ParseExact<podl::Task>(bytes, "podl-entry-noncanonical")};
+    if (!task) return std::nullopt;
+    assert(std::ranges::equal(podl::ToBytes(*task), bytes));
+    const auto programs{podl::CheckTask(*task)};
+    if (!programs) {
+        assert(std::set<std::string>({"podl-task-range", "podl-task-budget"}).contains(programs.error().reason));
+        return std::nullopt;
+    }
+    return podl::TaskRecord{.id = {}, .time = 0, .task = *task, .programs = *programs};
+}
+
 } // namespace
 
 FUZZ_TARGET(podl_task)
 {
-    FuzzedDataProvider provider{buffer.data(), buffer.size()};
-    const auto recipe_bytes{provider.ConsumeBytes<unsigned char>(podl::RECIPE_SIZE)};
-    const auto bytes{provider.ConsumeRemainingBytes<unsigned char>()};
+    if (const auto record{ReadTask(buffer)}) CheckBounds(record->task, record->programs);
+}
 
-    const auto task{podl::ParseExact<podl::Task>(bytes, "podl-entry-noncanonical")};
-    if (!task) return;
-    assert(podl::ToBytes(*task) == bytes);
-    const auto programs{podl::CheckTask(*task)};
-    if (!programs) return;
-    CheckBounds(*task, *programs);
-
+/** A recipe, and behind it the task that it is for. */
+FUZZ_TARGET(podl_recipe)
+{
+    const auto recipe_bytes{buffer.first(std::min(buffer.size(), podl::RECIPE_SIZE))};
     const auto recipe{podl::ParseExact<podl::Recipe>(recipe_bytes, "podl-recipe-size")};
+    assert(recipe.has_value() == (recipe_bytes.size() == podl::RECIPE_SIZE));
     if (!recipe) return;
-    assert(podl::ToBytes(*recipe) == recipe_bytes);
-    const podl::TaskRecord record{.id = {}, .time = 0, .task = *task, .programs = *programs};
-    if (podl::CheckRecipe(*recipe, record)) assert(recipe->epochs > 0 && uint64_t{1} << recipe->b <= task->training_n);
+    assert(std::ranges::equal(podl::ToBytes(*recipe), recipe_bytes));
+    const auto record{ReadTask(buffer.subspan(podl::RECIPE_SIZE))};
+    if (!record) return;
+    const auto checked{podl::CheckRecipe(*recipe, *record)};
+    if (!checked) {
+        assert(checked.error().reason == "podl-recipe-bounds");
+        return;
+    }
+    const auto& task{record->task};
+    assert(recipe->epochs >= task.epochs_min && recipe->epochs <= task.epochs_max && recipe->b <= task.b_max);
+    assert(recipe->epochs > 0 && uint64_t{1} << recipe->b <= task.training_n);
+    assert(record->programs.at(recipe->architecture).max_positions << recipe->b <= podl::MAX_GRADIENT_TERMS);
 }
