@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 NODE_BUILD := $(PYTHON) bitcoin-patch/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint unit cpp-test functional vectors upstream-lint upstream-test upstream-check
+.PHONY: help setup build demo test lint unit cpp-test functional vectors upstream-lint upstream-test upstream-check fuzz sanitized
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -45,6 +45,18 @@ upstream-check: setup  ## Bitcoin Core's own suites on the patched node, compare
 
 upstream-test: setup  ## the same on a plain build too, side by side (long; goes on where it stopped)
 	$(PYTHON) bitcoin-patch/upstream_test.py $(ARGS)
+
+fuzz: setup  ## fuzz targets under sanitizers, ten minutes each (long; goes on where it stopped)
+	$(PYTHON) bitcoin-patch/fuzz.py $(ARGS)
+
+SUPPRESSIONS := $(CURDIR)/build/bitcoin/test/sanitizer_suppressions
+sanitized: export UBSAN_OPTIONS := suppressions=$(SUPPRESSIONS)/ubsan:print_stacktrace=1
+sanitized: export LSAN_OPTIONS := suppressions=$(SUPPRESSIONS)/lsan
+sanitized: export PODL_BUILD_DIR := $(CURDIR)/build/sanitized-build
+sanitized: setup  ## C++ unit tests and functional tests under sanitizers (long)
+	$(NODE_BUILD) --sanitized
+	build/sanitized-build/bin/test_podl --report_level=short
+	$(PYTHON) functional_tests/test_runner.py --timeout=7200 --timeout-factor=8 $(ARGS)
 
 vectors: setup  ## write vectors/*.json anew from the Python reference
 	$(PYTHON) -m dev.make_vectors

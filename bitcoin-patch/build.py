@@ -13,11 +13,12 @@ import time
 
 from apply import apply
 from fetch import fetch
-from packages import require_packages
+from packages import require_packages, sanitizing_clang
 from series_lib import Layout, PatchError, Variant, one_line_errors, tree_lock
 
 PROGRAMS = ("bitcoin", "bitcoind", "bitcoin-cli", "bitcoin-tx", "bitcoin-util", "bitcoin-wallet")
 TARGETS = (*PROGRAMS, "podl-evaluate", "test_podl")
+FUZZ_TARGET = "fuzz_podl"
 SWITCHES = {
     "BUILD_BENCH": "OFF",
     "BUILD_BITCOIN_BIN": "ON",
@@ -34,14 +35,23 @@ SWITCHES = {
     "INSTALL_MAN": "OFF",
     "WITH_ZMQ": "ON",
 }
+# One folder serves fuzzing, unit and functional tests: programs other than the fuzz program run as usual.
+SANITIZED_FLAGS = "-O1 -gline-tables-only -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
+SANITIZED_SWITCHES = {
+    "APPEND_CPPFLAGS": "-DABORT_ON_FAILED_ASSUME",
+    "BUILD_FUZZ_BINARY": "ON",
+    "SANITIZERS": "address,undefined,fuzzer",
+}
 
 
 def configure_arguments(layout: Layout, variant: Variant) -> list[str]:
     """CMake's arguments; the prefix map keeps source names in logs as upstream has them."""
-    own = {
-        "APPEND_CXXFLAGS": f"-fmacro-prefix-map=../{variant.source.name}/src=.",
-        "PODL_VECTORS_DIR": str(layout.patch_dir.parent / "vectors"),
-    }
+    prefix_map = f"-fmacro-prefix-map=../{variant.source.name}/src=."
+    own = {"APPEND_CXXFLAGS": prefix_map, "PODL_VECTORS_DIR": str(layout.patch_dir.parent / "vectors")}
+    if variant.sanitized:
+        clang = sanitizing_clang()
+        own |= SANITIZED_SWITCHES | {"CMAKE_C_COMPILER": str(clang.c), "CMAKE_CXX_COMPILER": str(clang.cxx)}
+        own |= {"APPEND_CFLAGS": SANITIZED_FLAGS, "APPEND_CXXFLAGS": f"{prefix_map} {SANITIZED_FLAGS}"}
     base = ["cmake", "-G", "Ninja", "-S", str(variant.source), "-B", str(variant.objects)]
     return base + [f"-D{key}={value}" for key, value in (SWITCHES | own).items()]
 
@@ -79,23 +89,34 @@ def build(layout: Layout, variant: Variant, targets: list[str], jobs: int) -> No
         raise PatchError(f"build failed (ninja returned {done.returncode})")
 
 
+def targets_of(variant: Variant) -> tuple[str, ...]:
+    """Programs that are built when none is named."""
+    return (*TARGETS, FUZZ_TARGET) if variant.sanitized else TARGETS
+
+
 def main() -> int:
     """Run all steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--source", help="pinned archive or unpacked folder, instead of a download")
     parser.add_argument("--target", action="append", metavar="NAME", help=f"default: {', '.join(TARGETS)}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parallel compilations")
+    parser.add_argument(
+        "--sanitized",
+        action="store_true",
+        help="with clang, sanitizers and the fuzz targets, in a build folder of its own",
+    )
     parser.add_argument("--discard", action="store_true", help="overwrite files edited in the tree")
     options = parser.parse_args()
     layout = Layout()
+    variant = layout.sanitized if options.sanitized else layout.patched
     started = time.monotonic()
     with one_line_errors("build"):
         require_packages()
         with tree_lock(layout):
             fetch(layout, options.source)
             print(apply(layout, discard=options.discard).report(), flush=True)
-            build(layout, layout.patched, options.target or list(TARGETS), options.jobs)
-    print(f"done in {time.monotonic() - started:.0f} s: {layout.patched.objects / 'bin'}")
+            build(layout, variant, options.target or list(targets_of(variant)), options.jobs)
+    print(f"done in {time.monotonic() - started:.0f} s: {variant.objects / 'bin'}")
     return 0
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from series_lib import PatchError
 
@@ -30,6 +32,19 @@ COMMANDS = {
     "Arch": "pacman -S base-devel git cmake ninja ccache libevent boost sqlite zeromq",
     "macOS": "brew install git cmake ninja ccache pkgconf libevent boost sqlite zeromq",
 }
+CLANG_MIN = 17  # upstream's doc/dependencies.md
+CLANG_MAX = 30
+CLANG_COMMANDS = (
+    "Debian/Ubuntu: apt-get install clang-19 libclang-rt-19-dev llvm-19 | Fedora: dnf install clang "
+    "compiler-rt llvm | Arch: pacman -S clang compiler-rt llvm | macOS: brew install llvm"
+)
+FUZZ_PROGRAM = """#include <cstddef>
+#include <cstdint>
+#if __clang_major__ < %d
+#error too old
+#endif
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t*, size_t) { return 0; }
+"""
 BREW_PREFIXES = ("/opt/homebrew/include", "/usr/local/include")
 
 
@@ -87,3 +102,37 @@ def require_packages() -> None:
     if missing:
         ways = " | ".join(f"{system}: {command}" for system, command in COMMANDS.items())
         raise PatchError(f"missing {', '.join(missing)}; install with {ways}")
+
+
+class Clang(NamedTuple):
+    """A clang that can fuzz, and the folder of the tools that belong to it."""
+
+    c: Path
+    cxx: Path
+    tools: Path
+
+
+def can_fuzz(command: Path) -> bool:
+    """Whether this compiler is new enough and links sanitizers and libFuzzer."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [str(command), "-fsanitize=address,undefined,fuzzer", "-x", "c++", "-"]
+        done = subprocess.run(
+            [*arguments, "-o", str(Path(folder) / "fuzz")],
+            input=FUZZ_PROGRAM % CLANG_MIN,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+    return done.returncode == 0
+
+
+def sanitizing_clang() -> Clang:
+    """Find the clang for sanitizers and fuzzing: the plain name, else the newest version."""
+    suffixes = ["", *(f"-{version}" for version in range(CLANG_MAX, CLANG_MIN - 1, -1))]
+    for suffix in suffixes:
+        cxx, c = shutil.which(f"clang++{suffix}"), shutil.which(f"clang{suffix}")
+        if cxx and c and can_fuzz(Path(cxx)):
+            return Clang(Path(c), Path(cxx), Path(cxx).resolve().parent)
+    raise PatchError(
+        f"missing clang {CLANG_MIN} or newer with its sanitizers and libFuzzer; install with {CLANG_COMMANDS}"
+    )

@@ -74,6 +74,7 @@ class Variant:
     name: str
     source: Path
     objects: Path
+    sanitized: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class Layout:
     def patched(self) -> Variant:
         """What this project builds."""
         return Variant("patched", self.tree, self.build_dir / "bitcoin-build")
+
+    @property
+    def sanitized(self) -> Variant:
+        """The same tree under address and undefined-behaviour sanitizers, with the fuzz targets."""
+        return Variant("sanitized", self.tree, self.build_dir / "sanitized-build", sanitized=True)
 
     @property
     def plain(self) -> Variant:
