@@ -201,11 +201,11 @@ def _read(directory: Path) -> Job:
         recipe = Recipe.parse(_hex(record, "recipe"))
         block = parse_block(read_file(path)) if path.exists() else None
         _check(directory, opening, block)
+        return Job(opening, recipe, _hex(record, "payout"), _hex(record, "reveal_secret"), directory, block)
     except (RejectError, InputFileError) as error:
         raise InputFileError(
             f"{directory} is damaged ({error}); remove the folder, and its model is trained anew"
         ) from None
-    return Job(opening, recipe, _hex(record, "payout"), _hex(record, "reveal_secret"), directory, block)
 
 
 def _check(directory: Path, opening: Opening, block: PodlBlock | None) -> None:
