@@ -5,6 +5,7 @@
 #include <test/podl_training.h>
 
 #include <test/podl_arithmetic.h>
+#include <tinyformat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -107,7 +108,7 @@ std::vector<Matrix> InitialMatrices(const Program& program, std::span<const unsi
         const int gain{plan.kind == LayerKind::OUTPUT || IsRecurrent(plan.kind) ? 3 : 6};
         Values masters;
         const size_t count{size_t{plan.fan_in} * plan.columns};
-        for (const int32_t value : DrawnIntegers(seed, "init" + std::to_string(matrices.size()), count, InitialLimit(plan.fan_in, gain, plan.scale))) {
+        for (const int32_t value : DrawnIntegers(seed, strprintf("init%u", matrices.size()), count, InitialLimit(plan.fan_in, gain, plan.scale))) {
             masters.push_back(value);
         }
         masters.resize(count + plan.columns);
@@ -121,7 +122,7 @@ void Train(const Program& program, const TrainingSettings& settings, const Train
     const size_t batch{size_t{1} << settings.batch_log2};
     const size_t size{program.SampleSize()};
     for (int epoch{0}; epoch < settings.epochs; ++epoch) {
-        const auto order{DrawnOrder(settings.seed, "perm" + std::to_string(epoch), set.labels.size())};
+        const auto order{DrawnOrder(settings.seed, strprintf("perm%d", epoch), set.labels.size())};
         const auto shifts{UpdateShifts(program, settings.batch_log2, RateShiftAt(settings, epoch))};
         for (size_t first{0}; first + batch <= order.size(); first += batch) {
             for (size_t i{first}; i < first + batch; ++i) {
