@@ -234,7 +234,7 @@ void OrderNode::LookAtRound()
 void OrderNode::Look()
 {
     const auto info{m_manager->Info()};
-    m_outcome.frozen = info.frozen;
+    m_outcome.stopped = info.frozen || info.is_void;
     auto& state{m_outcome.state};
     state.emplace_back("digest", HexStr(info.digest));
     state.emplace_back("height", strprintf("%d", info.height));

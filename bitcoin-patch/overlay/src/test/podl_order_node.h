@@ -54,7 +54,7 @@ struct Outcome {
     std::set<size_t> accepted{};                      //!< messages accepted at any time
     std::map<size_t, std::string> blamed{};           //!< messages whose sender was blamed at any time, and why
     std::string problem{};                            //!< what is wrong by itself, or empty
-    bool frozen{false};
+    bool stopped{false}; //!< frozen, or behind a void final
 };
 
 /** Its worker's work is done at once, without a thread: a run is the same every time. */

@@ -47,12 +47,12 @@ std::optional<std::string> CheckOne(const History& history, const Outcome& found
 {
     const auto& limits{history.limits};
     if (!found.problem.empty()) return found.problem;
-    if (found.frozen && !limits.broken) return "frozen without a cause";
+    if (found.stopped && !limits.broken) return "stopped without a cause";
     for (const auto& [height, hash] : found.connected) {
         if (history.void_blocks.contains(hash)) return strprintf("void block %u is connected", height);
     }
     if (!history.complete || limits.contested) return std::nullopt;
-    if (limits.broken && !found.frozen) return "not frozen";
+    if (limits.broken && !found.stopped) return "not stopped";
     const auto end{std::min(FIRST_HEIGHT + history.finals, limits.blocks)};
     for (uint32_t height{FIRST_HEIGHT}; height < end; ++height) {
         if (!found.connected.contains(height)) return strprintf("block %u is not connected", height);
