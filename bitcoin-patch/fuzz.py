@@ -84,7 +84,7 @@ def load(path: Path) -> dict[str, Figures]:
 def save(path: Path, layout: Layout, compiler: str, targets: dict[str, Figures]) -> None:
     """Write all figures in one step."""
     head = {
-        "upstream": read_pin(layout).version,
+        "source": read_pin(layout).requirement,
         "compiler": compiler,
         "sanitizers": "address, undefined",
         "targets": {name: asdict(figures) for name, figures in sorted(targets.items())},
