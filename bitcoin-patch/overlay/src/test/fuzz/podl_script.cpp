@@ -65,9 +65,10 @@ void Script::Reset()
     SetMockTime(CLOCK);
     CBlockHeader::s_podl_headers = true;
     m_manager.reset();
-    const auto old{m_path_root / fs::PathFromString(m_folder)};
-    m_folder = strprintf("node%u", m_nodes++);
-    fs::remove_all(old);
+    const auto data{m_path_root / fs::PathFromString(m_folder) / "data"};
+    if (fs::exists(data)) {
+        for (const auto& file : fs::directory_iterator{data}) fs::remove(file.path());
+    }
     assert(TryOpen().empty());
     auto chain{std::make_unique<LockedChain>(*m_manager)};
     m_locked = chain.get();

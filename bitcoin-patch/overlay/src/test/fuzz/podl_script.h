@@ -89,8 +89,6 @@ public:
     Submission SubmitBytes(ObjectType type, ObjectKind kind, const uint256& id, const Bytes& bytes);
 
 private:
-    size_t m_nodes{0};
-
     void AddPiece(ObjectType type, const uint256& id, Bytes bytes, ObjectKind kind = ObjectKind::BODY) { m_pieces.push_back({type, kind, id, std::move(bytes)}); }
     void AddMined(const Mined& mined);
     Bytes SignAgain(FuzzedDataProvider& provider, const Bytes& bytes);
