@@ -5,10 +5,9 @@
 #include <podl/store.h>
 
 #include <dbwrapper.h>
-#include <leveldb/db.h>
-#include <leveldb/env.h>
 #include <logging.h>
 #include <podl/codec.h>
+#include <podl/store_damage.h>
 #include <serialize.h>
 #include <streams.h>
 #include <tinyformat.h>
@@ -16,7 +15,6 @@
 #include <util/strencodings.h>
 
 #include <algorithm>
-#include <cstdarg>
 #include <utility>
 
 namespace podl {
@@ -136,39 +134,6 @@ Bytes AuditKey(const uint256& block, const std::string& auditor)
 std::unique_ptr<CDBWrapper> OpenDatabase(const fs::path& path, bool memory_only, bool wipe)
 {
     return std::make_unique<CDBWrapper>(DBParams{.path = path, .cache_bytes = CACHE_BYTES, .memory_only = memory_only, .wipe_data = wipe});
-}
-
-/** Without one LevelDB writes a file. */
-struct NoLog final : leveldb::Logger {
-    void Logv(const char*, std::va_list) override {}
-};
-
-/**
- * Read everything with LevelDB itself, before it is used: CDBWrapper's iterators pass over blocks that cannot be read
- * and do not say so, and without the file CURRENT it begins a new database. The error names the file.
- */
-std::optional<std::string> FindDamage(const fs::path& path)
-{
-    if (!fs::exists(path / "CURRENT")) {
-        const bool used{fs::exists(path) && std::ranges::any_of(fs::directory_iterator{path}, [](const auto& file) { return file.path().extension() == ".ldb" || file.path().extension() == ".log"; })};
-        return used ? std::optional<std::string>{"the file CURRENT is missing"} : std::nullopt;
-    }
-    NoLog log;
-    leveldb::Options options;
-    options.paranoid_checks = true;
-    options.info_log = &log;
-    leveldb::DB* opened{nullptr};
-    auto status{leveldb::DB::Open(options, fs::PathToString(path), &opened)};
-    const std::unique_ptr<leveldb::DB> db{opened};
-    if (db) {
-        leveldb::ReadOptions read;
-        read.verify_checksums = true;
-        const std::unique_ptr<leveldb::Iterator> it{db->NewIterator(read)};
-        it->SeekToFirst();
-        while (it->Valid()) it->Next();
-        status = it->status();
-    }
-    return status.ok() ? std::nullopt : std::optional{status.ToString()};
 }
 
 using Handler = std::function<bool(std::span<const unsigned char> key, std::span<const unsigned char> value)>;
