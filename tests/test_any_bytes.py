@@ -7,6 +7,7 @@ The objects of the protocol have their own tests of that kind, beside their othe
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 
 from podl_tools.chain.template import read_transaction
 from podl_tools.commands.opening import read_task_file
+from podl_tools.commitment import Opening
 from podl_tools.errors import PodlError, ProgramError
 from podl_tools.files import read_json, write_file, write_json
+from podl_tools.merkle import data_root
 from podl_tools.program import format_program, parse_program
 from podl_tools.requester.prepare import new_chain
 from podl_tools.requester.tasks import read_secret, read_task
@@ -36,8 +39,14 @@ ROOT = Path(__file__).parent.parent / "vectors"
 MODEL = stored()
 STATES = [(bytes([n]) * 32, bytes([n + 9]) * 32) for n in range(3)]
 TRANSACTION = bytes.fromhex(json.loads((ROOT / "coinbase.json").read_text())["cases"][0]["tx"])
+FILES = {"model": b"a model", "weights": b"its weights"}
+OPENING = replace(
+    Opening.parse(bytes(329)),
+    model_root=data_root(FILES["model"]),
+    weights_root=data_root(FILES["weights"]),
+)
 RECORD = {
-    "opening": bytes(329).hex(),
+    "opening": OPENING.serialize().hex(),
     "recipe": json.loads((ROOT / "recipe.json").read_text())["valid"][0]["hex"],
     "payout": "51",
     "reveal_secret": "11" * 32,
@@ -153,6 +162,8 @@ def test_checkpoints(tmp_path: Path, data: st.DataObject) -> None:
 def test_jobs(tmp_path: Path, changes: dict[str, object]) -> None:
     store = JobStore(tmp_path / "jobs")
     (tmp_path / "jobs" / "1").mkdir(exist_ok=True)
+    for name, content in FILES.items():
+        write_file(tmp_path / "jobs" / "1" / name, content)
     write_json(tmp_path / "jobs" / "1" / "job.json", RECORD | changes)
     found = taken(store.load, InputFileError)
     assert found is not None or changes
