@@ -1,8 +1,8 @@
 """
 Order independence of the schedule that requester, miners and validators keep.
 
-Every sequence of schedule.json is a bag of messages here, good ones and bad ones: any choice of them, told in
-any two orders, must lead to one log. `PODL_ORDER_EXAMPLES` asks for a longer run.
+Every sequence of schedule.json without a proof is a bag of messages here, good ones and bad ones: any choice
+of them, told in any two orders, must lead to one log. `PODL_ORDER_EXAMPLES` asks for a longer run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def read_bag(sequence: dict[str, Any]) -> Bag:
     return Bag(task, tuple(unique.values()), blocks, max(s.get("now", 0) for s in steps))
 
 
-BAGS = [read_bag(sequence) for sequence in SEQUENCES]
+# What proves a final void is outside of the schedule; the node's podl_order_tests have it.
+BAGS = [read_bag(s) for s in SEQUENCES if not any("void" in step for step in s["steps"])]
 
 
 @dataclass
