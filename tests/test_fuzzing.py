@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -164,6 +165,10 @@ def test_an_interrupted_run_keeps_its_output(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text(INTERRUPTED.format(python=sys.executable))
     program.chmod(0o700)
-    with pytest.raises(fuzz.Interrupted) as caught:
-        fuzz.run_once([str(program)], {}, tmp_path / "logs" / "log")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(fuzz.Interrupted) as caught:
+            fuzz.run_once([str(program)], {}, tmp_path / "logs" / "log")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert caught.value.output == "stat::peak_rss_mb: 7\n"
