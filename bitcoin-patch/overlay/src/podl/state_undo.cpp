@@ -51,7 +51,11 @@ void State::VoidFinal(size_t index, const std::string& reason, int64_t now)
 
 void State::RestoreVoid()
 {
-    if (m_schedule.IsVoid() && !VoidReason(m_voided.back())) Rebuild(m_schedule.Size());
+    if (!m_schedule.IsVoid() || VoidReason(m_voided.back())) return;
+    Rebuild(m_schedule.Size());
+    // Commitments for its height may have come meanwhile.
+    if (m_pool.Open(m_schedule.NextHeight(), m_finals.back().hash)) (void)m_store->ClearCommitments();
+    DropLosers();
 }
 
 bool State::IsIdle(const Freeze& freeze) const
