@@ -51,9 +51,7 @@ class PodlAlarmTest(PodlTestFramework):
         self.task_file.write_text(self.requester.task_entry.serialize().hex(), encoding="ascii")
         for node in self.nodes:
             self.start_node(node.index, self.podl_args())
-        hashes = self.generate(self.nodes[0], self.podl_height - 1, sync_fun=self.no_op)
-        for block in hashes:
-            self.nodes[1].submitblock(self.nodes[0].getblock(block, 0))
+        self.mine_to_podl_apart()
         self.miners = [Miner(self.requester, "first"), Miner(self.requester, "second", architecture=1)]
         play_height(self.requester, self.nodes[0], self.miners)
         self.tip = self.nodes[0].getbestblockhash()

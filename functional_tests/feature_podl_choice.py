@@ -25,10 +25,7 @@ class PodlChoiceTest(PodlTestFramework):
         self.setup_nodes()
 
     def run_test(self):
-        first, second = self.nodes[:2]
-        self.generate(first, self.podl_height - 1, sync_fun=self.no_op)
-        for height in range(1, self.podl_height):
-            second.submitblock(first.getblock(first.getblockhash(height), 0))
+        self.mine_to_podl_apart()
         self.miners = [Miner(self.requester, "first"), Miner(self.requester, "second", architecture=1)]
         for case in (self.bad_arguments, self.two_releases, self.two_finals, self.late_node):
             self.log.info(case.__doc__)

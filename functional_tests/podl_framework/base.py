@@ -65,3 +65,9 @@ class PodlTestFramework(BitcoinTestFramework):
         node = node or self.nodes[0]
         missing = self.podl_height - 1 - node.getblockcount()
         return self.generate(node, missing) if missing > 0 else []
+
+    def mine_to_podl_apart(self):
+        """Let nodes 0 and 1, which are not connected, have the same blocks below the first PoDL block."""
+        first, second = self.nodes[:2]
+        for block in self.generate(first, self.podl_height - 1, sync_fun=self.no_op):
+            second.submitblock(first.getblock(block, 0))
