@@ -85,13 +85,20 @@ class OffByOneStep(NumpyOps):
         return super().one_hot(labels, classes)[:, ::-1]
 
 
+class LooseFusion(NumpyOps):
+    """Exact but for what is compiled into one loop."""
+
+    def fuse(self, function: Any) -> Any:
+        return lambda *operands: function(*operands) + 1
+
+
 def broken(ops: NumpyOps, program: Program = PROGRAM) -> Network:
     network = NumpyNetwork(program)
     network._ops, network._graph = ops, Graph(ops, program)
     return network
 
 
-@pytest.mark.parametrize("ops", [Float32Products, HalvesToEven, LastMaximum, RoundedDivision])
+@pytest.mark.parametrize("ops", [Float32Products, HalvesToEven, LastMaximum, RoundedDivision, LooseFusion])
 def test_inexact_kernels_are_found(ops: type[NumpyOps]) -> None:
     with pytest.raises(SelfTestError):
         check_kernel(broken(ops()))

@@ -34,10 +34,10 @@ class PartedGraph(Graph):
         super().__init__(ops, program)
         self._parts = parts
 
-    def gradients(self, weights: Sequence[Tensor], inputs: Tensor, labels: Tensor) -> list[Tensor]:
+    def gradients(self, masters: Sequence[Tensor], inputs: Tensor, labels: Tensor) -> list[Tensor]:
         """Sum of the parts' gradients."""
         rows = [slice(at, None, self._parts) for at in range(self._parts)]
-        found = [super(PartedGraph, self).gradients(weights, inputs[row], labels[row]) for row in rows]
+        found = [super(PartedGraph, self).gradients(masters, inputs[row], labels[row]) for row in rows]
         return [sum(layer[1:], start=layer[0]) for layer in zip(*found, strict=True)]
 
 

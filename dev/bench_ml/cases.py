@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,13 +11,15 @@ from dev.bench_ml.nets import DIGITS, LARGE, NETS, SPEECH, Net
 from dev.bench_ml.results import Case
 from dev.bench_ml.setting import Setting
 from podl_tools.ml.backend import BACKENDS
+from podl_tools.ml.float_network import Device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from podl_tools.program import Program
+
 THREADS: Final = (1, 2)
 _FRAMEWORKS: Final = ("tensorflow", "jax")
-_KERNELS: Final = 3  # of each framework on a CPU
 _TWIN_KERNELS: Final = 2
 _NO_ONEDNN: Final = (("TF_ENABLE_ONEDNN_OPTS", "0"),)
 _INSTRUCTIONS: Final = ("SSE41", "AVX", "AVX2")
@@ -129,12 +132,18 @@ def _blas(threads: int) -> tuple[tuple[str, str], ...]:
     return (("OPENBLAS_NUM_THREADS", str(threads)),)
 
 
-def settings() -> Settings:
+def _kernels(framework: str, program: Program) -> int:
+    """How many ways of computing a framework has on a CPU."""
+    network = import_module(f"podl_tools.ml.{framework}_backend").NETWORK
+    return len(network.kernels(Device("CPU", gpu=False), program))
+
+
+def settings(program: Program) -> Settings:
     """Name the settings that must not change a bit, with the variables of their processes."""
     found: Settings = {"NumPy int64": (Setting("numpy", 1), ()), "NumPy BLAS": (Setting("numpy"), ())}
     frameworks = [name for name in _FRAMEWORKS if name in BACKENDS and find_spec(name)]
     for backend in frameworks:
-        for kernel in range(_KERNELS):
+        for kernel in range(_kernels(backend, program)):
             for threads in THREADS:
                 name = f"{backend}, kernel {kernel + 1}, {threads} threads"
                 found[name] = (Setting(backend, kernel, threads), ())
@@ -147,18 +156,18 @@ def settings() -> Settings:
     return found
 
 
-def twin_settings() -> Settings:
+def twin_settings(program: Program) -> Settings:
     """Name the same settings as far as Keras in float32 has them; its two kernels are a graph and XLA."""
     return {
         name: (setting, environment)
-        for name, (setting, environment) in settings().items()
+        for name, (setting, environment) in settings(program).items()
         if setting.backend == "tensorflow" and setting.kernel < _TWIN_KERNELS
     }
 
 
 def hash_cases(options: Options) -> list[Case]:
     """Every network under every setting, exact and float32."""
-    kinds = (("exact hash", settings()), ("float hash", twin_settings()))
+    kinds = (("exact hash", settings), ("float hash", twin_settings))
     return [
         Case(
             "hashes",
@@ -174,7 +183,7 @@ def hash_cases(options: Options) -> list[Case]:
         )
         for name, net in options.nets.items()
         for kind, choices in kinds
-        for shown, (setting, environment) in choices.items()
+        for shown, (setting, environment) in choices(net.program).items()
     ]
 
 

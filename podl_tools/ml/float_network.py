@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -74,6 +74,8 @@ class FloatNetwork(Network):
         self._ops = ops
         self._kernel = kernel
         self._graph = Graph(ops, program)
+        self._adding = cache(self._compile_adding)
+        self._step = cache(self._compile_step)
 
     @abstractmethod
     def compiled(self, function: Callable[..., Any], *signature: Spec | list[Spec]) -> Callable[..., Any]:
@@ -92,9 +94,8 @@ class FloatNetwork(Network):
 
         return self.compiled(forward, self._matrices(self._kernel.small), self._samples)
 
-    @cached_property
-    def _add_gradients(self) -> Callable[..., Any]:
-        """Graph of the gradients of some rows of a batch, for any number of rows."""
+    def _compile_adding(self, follows: bool) -> Callable[..., Any]:
+        """Graph of the gradients of some rows of a batch, for any number of rows, first ones or not."""
 
         def add(
             masters: Sequence[Tensor], earlier: Sequence[Tensor], samples: Tensor, labels: Tensor
@@ -102,11 +103,10 @@ class FloatNetwork(Network):
             return self._graph.add_gradients(masters, earlier, (self._ops.small(samples), labels))
 
         matrices = self._matrices("float64")
-        return self.compiled(add, matrices, matrices, self._samples, _LABELS)
+        return self.compiled(add, matrices, matrices if follows else [], self._samples, _LABELS)
 
-    @cached_property
-    def _step(self) -> Callable[..., Any]:
-        """Graph of one training step, for any number of rows."""
+    def _compile_step(self, follows: bool) -> Callable[..., Any]:
+        """Graph of one training step, for any number of rows that follow others of the batch or do not."""
 
         def step(
             masters: Sequence[Tensor],
@@ -120,7 +120,8 @@ class FloatNetwork(Network):
 
         matrices = self._matrices("float64")
         shifts = [Spec((), "float64")] * len(matrices)
-        return self.compiled(step, matrices, matrices, matrices, self._samples, _LABELS, shifts)
+        earlier = matrices if follows else []
+        return self.compiled(step, matrices, matrices, earlier, self._samples, _LABELS, shifts)
 
     @property
     def _samples(self) -> Spec:
@@ -144,13 +145,13 @@ class FloatNetwork(Network):
         masters = [self._ops.wide(master) for master in state.masters]
         velocities = [self._ops.wide(velocity) for velocity in state.velocities]
         operands = [self._ops.shift_operand(shift) for shift in shifts]
-        nothing = [self._ops.zeros_like(master) for master in masters]
         for samples, labels in batches:
             *first, last = (map(self.tensor, block) for block in self.blocks(samples, labels))
-            earlier = nothing
+            earlier: Sequence[Tensor] = []
             for rows in first:
-                earlier = self._add_gradients(masters, earlier, *rows)
-            masters, velocities = self._step(masters, velocities, earlier, *last, operands)
+                earlier = self._adding(bool(earlier))(masters, earlier, *rows)
+            step = self._step(bool(earlier))
+            masters, velocities = step(masters, velocities, earlier, *last, operands)
         return masters, velocities
 
     def apply(

@@ -33,6 +33,8 @@ class Kernel:
         Compile each graph as a whole with XLA. JAX always does.
     sparse_errors
         Compute errors and gradients of convolutions by `podl_tools.ml.sparse`.
+    fused
+        Compile with XLA what works element by element on weights, in graphs that are not compiled as a whole.
 
     """
 
@@ -41,6 +43,7 @@ class Kernel:
     native_convolution: bool
     xla: bool
     sparse_errors: bool = False
+    fused: bool = False
 
 
 XLA: Final = Kernel("float32, patches, XLA", "float32", native_convolution=False, xla=True)
@@ -52,8 +55,11 @@ SPARSE: Final = Kernel(
     native_convolution=True,
     xla=False,
     sparse_errors=True,
+    fused=True,
 )
-NATIVE: Final = Kernel("float32, native convolution", "float32", native_convolution=True, xla=False)
+NATIVE: Final = Kernel(
+    "float32, native convolution", "float32", native_convolution=True, xla=False, fused=True
+)
 PATCHES: Final = Kernel("float32, patches", "float32", native_convolution=False, xla=False)
 FLOAT64: Final = Kernel("float64, patches", "float64", native_convolution=False, xla=False)
 

@@ -6,6 +6,8 @@ Source: arithmetic.md 1.4 to 1.7.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any, Final
 
 from podl_tools.arithmetic import (
@@ -35,7 +37,7 @@ from podl_tools.ml.tables import TABLE
 from podl_tools.program import LayerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from podl_tools.ml.ops import Ops, Tensor
     from podl_tools.program import LayerPlan, Program
@@ -129,9 +131,28 @@ class Graph:
         wanted = ops.one_hot(labels, self.program.classes) * (1 << ERROR_BITS)
         return ops.clip(share - wanted, -ERROR_MAX, ERROR_MAX)
 
-    def gradients(self, weights: Sequence[Tensor], inputs: Tensor, labels: Tensor) -> list[Tensor]:
-        """Gradients summed over the batch, one (rows, columns) per layer with weights; `weights` are wide."""
-        logits, tape = self.forward([self.ops.small(matrix) for matrix in weights], inputs)
+    def gradients(self, masters: Sequence[Tensor], inputs: Tensor, labels: Tensor) -> list[Tensor]:
+        """
+        Gradients summed over the rows.
+
+        Parameters
+        ----------
+        masters
+            M, wide, per layer with weights.
+        inputs
+            (rows, values), small.
+        labels
+            (rows,), class indices.
+
+        Returns
+        -------
+        list
+            One (rows, columns) per layer with weights, wide.
+
+        """
+        rounded = self.ops.fuse(self._weights)
+        weights, small = zip(*map(rounded, masters), strict=True)
+        logits, tape = self.forward(small, inputs)
         error = self.loss_error(logits, labels)
         found: list[Tensor] = []
         for rule, saved in zip(reversed(self.rules), reversed(tape), strict=True):
@@ -144,12 +165,23 @@ class Graph:
             error = rule.input_error(matrix, saved, inner)
         return found[::-1]
 
+    def _weights(self, master: Tensor) -> tuple[Tensor, Tensor]:
+        """`W = Rnd(M, MASTER_SHIFT)`, wide and small."""
+        rounded = self.ops.round_shift(master, MASTER_SHIFT)
+        return rounded, self.ops.small(rounded)
+
     def add_gradients(
         self, masters: Sequence[Tensor], earlier: Sequence[Tensor], rows: tuple[Tensor, Tensor]
     ) -> list[Tensor]:
-        """Add the gradients of some rows of a batch to those of its earlier rows."""
-        weights = [self.ops.round_shift(master, MASTER_SHIFT) for master in masters]
-        return [before + own for before, own in zip(earlier, self.gradients(weights, *rows), strict=True)]
+        """Add the gradients of some rows of a batch to those of its earlier rows, if there are any."""
+        return [reduce(add, parts) for parts in self._gradient_parts(masters, earlier, rows)]
+
+    def _gradient_parts(
+        self, masters: Sequence[Tensor], earlier: Sequence[Tensor], rows: tuple[Tensor, Tensor]
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Parts of each layer's gradient: that of the rows, behind that of the earlier ones."""
+        own = self.gradients(masters, *rows)
+        return zip(earlier, own, strict=True) if earlier else zip(own, strict=True)
 
     def step(
         self,
@@ -167,7 +199,7 @@ class Graph:
         masters, velocities
             M and V, wide, per layer with weights.
         earlier
-            Gradients of the rows before these, from `add_gradients`; zeros when there are none.
+            Gradients of the rows before these, from `add_gradients`; empty when there are none.
         rows
             Inputs (rows, values), small, and labels (rows,).
         shifts
@@ -179,17 +211,20 @@ class Graph:
             M and V after the step.
 
         """
+        update = self.ops.fuse(self._update)
+        parts = self._gradient_parts(masters, earlier, rows)
+        moved = list(map(update, masters, velocities, parts, shifts))
+        return [master for master, _ in moved], [velocity for _, velocity in moved]
+
+    def _update(
+        self, master: Tensor, velocity: Tensor, parts: tuple[Tensor, ...], shift: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """M and V of one matrix after the step."""
         ops = self.ops
-        gradients = self.add_gradients(masters, earlier, rows)
-        new_masters, new_velocities = [], []
-        for master, velocity, gradient, shift in zip(masters, velocities, gradients, shifts, strict=True):
-            push = ops.clip(ops.round_shift(gradient, shift), -UPDATE_MAX, UPDATE_MAX)
-            moved = velocity - ops.round_shift(velocity, MOMENTUM_SHIFT) + push
-            new_velocities.append(moved)
-            new_masters.append(
-                ops.clip(master - ops.round_shift(moved, VELOCITY_SHIFT), -MASTER_MAX, MASTER_MAX)
-            )
-        return new_masters, new_velocities
+        push = ops.clip(ops.round_shift(reduce(add, parts), shift), -UPDATE_MAX, UPDATE_MAX)
+        moved = velocity - ops.round_shift(velocity, MOMENTUM_SHIFT) + push
+        new = master - ops.round_shift(moved, VELOCITY_SHIFT)
+        return ops.clip(new, -MASTER_MAX, MASTER_MAX), moved
 
     @staticmethod
     def _of(weights: Sequence[Tensor], plan: LayerPlan) -> Tensor:

@@ -119,11 +119,19 @@ class WeightedRule(LayerRule):
 
     def relu_error(self, outputs: Tensor, error: Tensor) -> Tensor:
         """Error before the clip: passed strictly inside 0..127."""
-        return self.ops.where((outputs > 0) & (outputs < ACTIVATION_MAX), error, 0)
+
+        def passed(outputs: Tensor, error: Tensor) -> Tensor:
+            return self.ops.where((outputs > 0) & (outputs < ACTIVATION_MAX), error, 0)
+
+        return self.ops.fuse(passed)(outputs, error)
 
     def scaled_error(self, product: Tensor) -> Tensor:
         """`clip(Rnd(d W^T, f), -E, E)`."""
-        return self.ops.clip(self.ops.round_shift(product, self.matrix.scale), -ERROR_MAX, ERROR_MAX)
+
+        def scaled(product: Tensor) -> Tensor:
+            return self.ops.clip(self.ops.round_shift(product, self.matrix.scale), -ERROR_MAX, ERROR_MAX)
+
+        return self.ops.fuse(scaled)(product)
 
     def outer(self, rows: Tensor, inner: Tensor) -> Tensor:
         """Gradient `[a, 64]^T d`; both operands have one row per product."""

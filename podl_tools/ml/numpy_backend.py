@@ -124,10 +124,9 @@ class NumpyNetwork(Network):
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         masters = [self._ops.wide(master) for master in state.masters]
         velocities = [self._ops.wide(velocity) for velocity in state.velocities]
-        nothing = [self._ops.zeros_like(master) for master in masters]
         for samples, labels in batches:
             *first, last = ((self._ops.small(part), marks) for part, marks in self.blocks(samples, labels))
-            earlier = nothing
+            earlier: Sequence[Tensor] = ()
             for rows in first:
                 earlier = self._graph.add_gradients(masters, earlier, rows)
             masters, velocities = self._graph.step(masters, velocities, earlier, last, shifts)

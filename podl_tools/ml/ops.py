@@ -117,6 +117,10 @@ class Ops(ABC):
     def shift_operand(self, shift: int) -> Tensor:
         """Make `shift` an operand that can change between steps without building a new graph."""
 
+    def fuse(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Let a function that works element by element pass over large tensors once, where that is faster."""
+        return function
+
     def convolve(self, images: Tensor, kernel: Tensor) -> Tensor:
         """
         Convolution with stride 1 and zero padding, as matrix product over patches.

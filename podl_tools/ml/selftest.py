@@ -212,6 +212,9 @@ def _check_shifts(network: Network, shifts: range, top: int, *, wide: bool, oper
         rows = [ops.round_shift(operands, ops.shift_operand(shift) if operand else shift) for shift in shifts]
         return ops.concat(rows, 0)
 
-    found = network.apply(rounded, np.array(values, dtype=np.int64), wide=wide)
+    def fused(ops: Ops, operands: Tensor) -> Tensor:
+        return ops.fuse(lambda values: rounded(ops, values))(operands)
+
+    found = network.apply(fused, np.array(values, dtype=np.int64), wide=wide)
     if found.tolist() != [round_shift(value, shift) for shift in shifts for value in values]:
         raise SelfTestError("rounding is not exact")

@@ -11,7 +11,7 @@ import tensorflow as tf
 from podl_tools.ml.float_ops import FloatOps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from podl_tools.ml.ops import Step, Tensor
 
@@ -53,6 +53,12 @@ class TensorOps(FloatOps):
         self, left: Tensor, right: Tensor, *, turn_left: bool = False, turn_right: bool = False
     ) -> Tensor:
         return tf.matmul(left, right, transpose_a=turn_left, transpose_b=turn_right)
+
+    def fuse(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if not self._kernel.fused:
+            return function
+        compiled: Callable[..., Any] = tf.function(function, autograph=False, jit_compile=True)
+        return compiled
 
     def add_bias(self, sums: Tensor, bias: Tensor) -> Tensor:
         return tf.nn.bias_add(sums, bias)  # TensorFlow joins it to the product before it
