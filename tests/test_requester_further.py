@@ -118,3 +118,18 @@ def test_shards_that_do_not_fit_are_not_sealed(home: Path, tmp_path: Path) -> No
     seal("fresh", 9, 64)
     with pytest.raises(RejectError, match="earlier task or list"):
         seal("again", 9, 64)
+
+
+def test_no_salt_is_used_twice(home: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, first_height=FIRST_HEIGHT + 2)
+    more = Ingredients(
+        write_examples(tmp_path / "more.npz", 5, 256), write_examples(tmp_path / "more_test.npz", 6, 64),
+        PROGRAMS, 1, 64,
+    )  # fmt: skip
+    further_task(home, more, options)
+    for seed in (7, 8):
+        further_shards(home, write_examples(tmp_path / "last.npz", seed, 128), 2, 64, FIRST_HEIGHT)
+    tasks = TaskShelf(home / "tasks", own_key(home).public).tasks
+    shards = [shard for task in tasks for held in task.lists.values() for shard in held]
+    assert len(shards) == 4 + 1 + 2 + 2
+    assert len({shard.salt for shard in shards}) == len(shards)

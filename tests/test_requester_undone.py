@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from podl_tools.chain.follow import ScheduleFollower
-from podl_tools.requester.decisions import Policy
+from podl_tools.requester.decisions import Policy, PublishTask, next_task
 from podl_tools.schedule import Schedule
 from tests.rounds import last_final, open_round
 from tests.world import FIRST_HEIGHT, OPTIONS, World
@@ -86,6 +87,9 @@ def test_no_task_is_published_behind_a_void_final(world: World) -> None:
     follower.update()
     assert follower.schedule.void_final is not None
     assert (follower.schedule.next_height, follower.schedule.is_revealing) == (FIRST_HEIGHT, False)
+    first = follower.schedule.tasks[0].body
+    later = replace(first, first_height=FIRST_HEIGHT + 3, shard_list_root=b"\3" * 32)
+    assert next_task(follower.schedule, [first, later]) is None
     # The proof falls: two verdicts differ.
     counted = Schedule()
     for entry in world.fake.schedule.entries:
@@ -93,6 +97,7 @@ def test_no_task_is_published_behind_a_void_final(world: World) -> None:
     world.fake.schedule = counted
     follower.update()
     assert follower.schedule.next_height == FIRST_HEIGHT + 1
+    assert next_task(follower.schedule, [first, later]) == PublishTask(later)
     miner.stop()
 
 
@@ -127,3 +132,31 @@ def test_reorganisation_below_the_first_height_in_phase_two(world: World) -> Non
     assert last_final(world).disclosure.header.prev_block == b"\7" * 32
     assert world.fake.tip_height == FIRST_HEIGHT
     miner.stop()
+
+
+def test_reorganisation_that_is_undone_changes_nothing(world: World) -> None:
+    requester, miners = open_round(world, "ann", policy=ONE)
+    requester.step()  # hands the node the shard
+    tip, world.fake.tip = world.fake.tip, b"\7" * 32
+    world.later(OPTIONS.max_phase, requester.step)  # nobody commits on the other block
+    world.fake.tip = tip
+    miners["ann"].step()
+    requester.step()
+    assert last_final(world).attempt == 0
+    assert world.fake.tip_height == FIRST_HEIGHT
+    miners["ann"].stop()
+
+
+def test_every_reorganisation_below_the_first_height_opens_it_anew(world: World) -> None:
+    requester, miners = open_round(world, "ann", policy=ONE)
+    tips = [world.fake.tip, b"\7" * 32, world.fake.tip]
+    for attempt in (1, 2):
+        world.fake.tip = tips[attempt]
+        requester = world.requester(ONE)  # it was away meanwhile
+        world.later(OPTIONS.max_phase, miners["ann"].step, requester.step)
+        release = world.fake.schedule.releases_for(FIRST_HEIGHT)[-1].body
+        assert (release.attempt, release.prev_block) == (attempt, tips[attempt])
+    world.later(0, requester.step, miners["ann"].step)
+    world.later(60, requester.step)  # the first header on this block is listed too, and not revealed
+    assert last_final(world).attempt == 2
+    miners["ann"].stop()
