@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Finals that are void for the bytes behind them: weights out of range or of another length, a malformed shard.
+"""Finals that are void for the bytes behind them: weights that are none, a malformed shard.
 
-Each time the next attempt follows, and a node that comes later gets the refused bytes as proof and ends in the
-same place.
+Each time the next attempt follows, and a node that comes later gets the refused bytes as proof and ends in
+the same place.
 """
 
 from dataclasses import replace
@@ -80,7 +80,7 @@ class PodlVoidBytesTest(PodlTestFramework):
         assert_equal(len(self.alarms(late)), 4)
 
     def alarms(self, node):
-        """Reasons of a node's alarms about malformed bytes."""
+        """Reasons of a node's alarms."""
         return {alarm["reason"] for alarm in node.getpodlinfo()["alarms"]}
 
     def check_weights(self, reason, spoil):

@@ -28,7 +28,7 @@ class PodlReorganizationTest(SidecarTestFramework):
         self.start_validator("validator", self.node)
         self.observer = Observer(self.node, self.training)
         self.miners = [Miner(self.observer, name) for name in ("old", "new")]
-        self.log.info("The header that the first attempt lists loses its block; those on the new one are listed")
+        self.log.info("The listed header loses its block; the next attempt lists those on the new one")
         old = self.miners[0].commit(self.node)
         assert_equal(self.listed(0, 0), [old.hash])
         self.move(1)

@@ -25,6 +25,8 @@ from tests.world import FIRST_HEIGHT, OPTIONS, World
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from podl_tools.training_run import TrainedModel
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -111,6 +113,49 @@ def test_models_that_do_not_replay_are_skipped(
     winner = listed.index(final.disclosure.header.hash)
     assert final.skipped == (Skipped(1 - winner, SkipReason.REPLAY_MISMATCH),)
     assert "podl-retrain-mismatch" in caplog.text
+
+
+def test_weights_that_are_not_the_models_are_invalid_without_a_replay_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, options=replace(OPTIONS, require_replay=0))
+
+    def other_weights(trained: TrainedModel) -> TrainedModel:
+        weights = bytearray(trained.weights)
+        weights[0] ^= 1
+        return replace(trained, weights=bytes(weights))
+
+    with monkeypatch.context() as patch:
+        tamper(patch, other_weights)
+        requester, miners = open_round(world, "bob", policy=Policy(1, 60, 60))
+    requester.step()
+    miners["bob"].step()
+    world.later(10, requester.step)
+    assert not world.fake.schedule.finals
+    assert "the weights are not the model's, rounded" in caplog.text
+
+
+def test_parent_whose_model_is_missing_blames_nobody(world: World) -> None:
+    requester, miner = world.requester(Policy(1, 60, 60)), world.miner("ann")
+    for _ in range(2):
+        world.train("ann", miner)
+        world.later(10, miner.step, requester.step, requester.step, miner.step)
+        world.later(10, requester.step)
+    world.train("ann", miner)
+    world.later(10, miner.step, requester.step, requester.step, miner.step)
+    (current,) = world.fake.revealed.values()
+    parent = current.disclosure.recipe[10:42]
+    model = world.fake.objects.pop(("model", parent))
+    for kept in (world.home / "data").glob(f"*{parent.hex()}*"):
+        kept.unlink()
+    world.later(10, requester.step)
+    assert len(world.fake.schedule.finals) == 2
+    assert not requester._phase_two.failed
+    world.fake.objects["model", parent] = model
+    requester.step()
+    assert len(world.fake.schedule.finals) == 3
+    assert last_final(world).skipped == ()
+    miner.stop()
 
 
 def test_parent_that_was_never_final_is_refused_at_the_reveal(

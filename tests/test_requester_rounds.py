@@ -211,6 +211,17 @@ def test_a_late_requester_finds_everything_as_it_was(world: World) -> None:
     miner.stop()
 
 
+def test_clock_that_was_set_back_dates_nothing_before_the_last_entry(tmp_path: Path) -> None:
+    world = World(tmp_path, options=replace(OPTIONS, min_commit=0, min_reveal=0))
+    requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
+    requester.step()  # hands the node the shard
+    miners["ann"].step()
+    world.later(-5, requester.step)
+    (final,) = world.fake.schedule.finals
+    assert final.time == world.clock() + 5
+    miners["ann"].stop()
+
+
 def test_next_attempt_when_nobody_reveals(world: World) -> None:
     requester, miners = open_round(world, "ann", policy=Policy(1, 60, 60))
     world.later(OPTIONS.max_phase - 1, requester.step)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from podl_tools.chain.follow import ScheduleFollower
+from podl_tools.header import Header
 from podl_tools.requester.decisions import Policy, PublishTask, next_task
 from podl_tools.schedule import Schedule
 from tests.rounds import last_final, open_round
@@ -131,6 +132,26 @@ def test_reorganisation_below_the_first_height_in_phase_two(world: World) -> Non
     world.later(10, requester.step)
     assert last_final(world).disclosure.header.prev_block == b"\7" * 32
     assert world.fake.tip_height == FIRST_HEIGHT
+    miner.stop()
+
+
+def test_first_list_is_not_put_on_a_block_that_others_build_on(world: World) -> None:
+    requester, miner = world.requester(ONE), world.miner("ann")
+    world.train("ann", miner)
+    world.later(10, miner.step)
+    listing = world.fake.rpc_listpodlcommitments
+
+    def reorganised() -> dict[str, Any]:
+        found = listing()
+        world.fake.tip = b"\7" * 32
+        ((data, time),) = list(world.fake.commitments.values())[:1]
+        other = replace(Header.parse(data), prev_block=world.fake.tip)
+        world.fake.commitments[other.hash] = other.serialize(), time
+        return found
+
+    world.fake.rpc_listpodlcommitments = reorganised  # type: ignore[method-assign]
+    requester.step()
+    assert not world.fake.schedule.is_revealing
     miner.stop()
 
 

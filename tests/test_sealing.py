@@ -11,7 +11,7 @@ from podl_tools.dataset import parse_examples, shard_commitment
 from podl_tools.errors import RejectError
 from podl_tools.examples import Examples
 from podl_tools.merkle import data_root, verify_leaf
-from podl_tools.sealing import SealedTask, TaskOptions, seal_task
+from podl_tools.sealing import SealedTask, TaskOptions, seal_more, seal_task
 
 OPTIONS = TaskOptions(first_height=1, min_commit=1, min_reveal=1, max_phase=60)
 TRAINING = make_examples("training", 64)
@@ -68,6 +68,21 @@ def test_overlap_with_the_training_set_is_refused() -> None:
     with pytest.raises(RejectError, match="sample 64 of shard 0 is in training set") as caught:
         seal([leaked])
     assert caught.value.reason == "podl-data-overlap"
+
+
+def test_overlap_between_shards_is_refused() -> None:
+    leaked = Examples(
+        np.concatenate([SHARDS[1].samples, SHARDS[0].samples[7:8]]),
+        np.concatenate([SHARDS[1].labels, SHARDS[0].labels[7:8]]),
+    )
+    task = seal(SHARDS).task
+    for attempt in (
+        lambda: seal([SHARDS[0], leaked]),
+        lambda: seal_more([SHARDS[0], leaked], replace(task, shard_max=71), secret=b"0123456789abcdef"),
+    ):
+        with pytest.raises(RejectError, match="sample 70 of shard 1 is in shard 0") as caught:
+            attempt()
+        assert caught.value.reason == "podl-data-overlap"
 
 
 def test_shapes_must_agree() -> None:

@@ -19,6 +19,26 @@
 using namespace podl;
 using namespace podl::test;
 
+namespace {
+
+/** A second attempt with a candidate that is measured as better than the one to be named. */
+struct PassedOverSetup : AlarmSetup {
+    Mined m_better{Mine(FIRST_HEIGHT, m_base, 6)};
+
+    PassedOverSetup()
+    {
+        const auto second{MakeRelease(FIRST_HEIGHT, 1, m_base, {m_better.Hash(), m_mined.Hash()})};
+        Accept(second);
+        for (const auto& [mined, count] : {std::pair{m_better, 60U}, std::pair{m_mined, 50U}}) {
+            BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(mined, second.id, count)).status == SubmitStatus::ACCEPTED);
+            AddData(mined);
+            BOOST_CHECK_EQUAL(m_manager->SubmitVerdict(KeyOf(mined, second), {count, SAMPLES - count, "", ""}).reason, "");
+        }
+    }
+};
+
+} // namespace
+
 BOOST_FIXTURE_TEST_SUITE(podl_alarm_tests, AlarmSetup)
 
 BOOST_AUTO_TEST_CASE(equivocation_freezes)
@@ -217,22 +237,24 @@ BOOST_AUTO_TEST_CASE(invalidated_by_the_operator)
     BOOST_CHECK(Alarms().empty() && !m_manager->Info().frozen);
 }
 
-BOOST_AUTO_TEST_CASE(better_candidate_was_passed_over)
+BOOST_FIXTURE_TEST_CASE(better_candidate_was_passed_over, PassedOverSetup)
 {
-    const auto better{Mine(FIRST_HEIGHT, m_base, 6)};
-    const auto second{MakeRelease(FIRST_HEIGHT, 1, m_base, {better.Hash(), m_mined.Hash()})};
-    Accept(second);
-    for (const auto& [mined, count] : {std::pair{better, 60U}, std::pair{m_mined, 50U}}) {
-        BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(mined, second.id, count)).status == SubmitStatus::ACCEPTED);
-        AddData(mined);
-        BOOST_CHECK_EQUAL(m_manager->SubmitVerdict(KeyOf(mined, second), {count, SAMPLES - count, "", ""}).reason, "");
-    }
     Accept(MakeFinal(FIRST_HEIGHT, 1, m_mined, 50));
     BOOST_CHECK(Alarms() == Names({"podl-final-suboptimal"}));
     const auto alarm{m_manager->Info().alarms.at(0)};
-    BOOST_CHECK(alarm.ids == Names({HexStr(m_log.back().id), m_mined.Hash().GetHex(), better.Hash().GetHex()}));
+    BOOST_CHECK(alarm.ids == Names({HexStr(m_log.back().id), m_mined.Hash().GetHex(), m_better.Hash().GetHex()}));
     BOOST_CHECK(alarm.detail.find("60 correct (rank sum 4) is better than the named one with 50") != std::string::npos);
     BOOST_CHECK(!m_manager->Info().frozen);
+}
+
+BOOST_FIXTURE_TEST_CASE(better_candidate_was_skipped_with_a_reason, PassedOverSetup)
+{
+    const auto silent{MakeFinal(FIRST_HEIGHT, 1, m_mined, 50)};
+    m_log.pop_back();
+    auto final{*silent.AsFinal()};
+    final.skipped.push_back({.list_index = 0, .reason = 1});
+    Accept(Seal(silent.time, final));
+    BOOST_CHECK(Alarms().empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(malformed_shard, BadShardSetup)
