@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from bitcoin.core.serialize import BytesSerializer
 
+from dev.fuzz_calls import rpc_calls, store_records
 from dev.fuzz_scripts import manager_scripts, net_scripts
 from dev.fuzz_writer import Input
 from podl_tools.constants import CHUNK_SIZE
@@ -212,6 +213,8 @@ SEEDS: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
     "podl_program": programs,
     "podl_recipe": recipes,
     "podl_reveal": lambda: hex_of("reveal", "valid", "invalid"),
+    "podl_rpc": lambda: rpc_calls(hex_of("entries", "valid")),
+    "podl_store": lambda: store_records(hex_of("entries", "valid")),
     "podl_task": task_bodies,
 }
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bitcoin-patch"))
 
 import fuzz
 import packages
+from dev.fuzz_calls import METHODS, TABLES
 from dev.fuzz_seeds import SEEDS
 from dev.fuzz_writer import Input
 from series_lib import Layout, PatchError
@@ -69,6 +70,14 @@ def test_every_parser_has_a_target() -> None:
     messages = set(MESSAGES.findall(headers()))
     assert len(messages) == 6
     assert [name for name in messages if f"CheckMessage<podl::{name}>" not in text] == []
+
+
+def test_seeds_know_methods_and_tables() -> None:
+    registered = (SOURCES / "rpc" / "podl.cpp").read_text()
+    assert sorted(re.findall(r'{"\w+", &(\w*podl\w*)}', registered)) == METHODS
+    kept = re.findall(r"constexpr uint8_t \w+{'(.)'};", (SOURCES / "podl" / "store.cpp").read_text())
+    assert "".join(kept) == TABLES.decode()
+    assert f'TABLES{{"{TABLES.decode()}"}}' in HARNESSES["podl_store.cpp"]
 
 
 class Provider:

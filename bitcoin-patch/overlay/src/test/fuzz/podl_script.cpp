@@ -22,6 +22,19 @@ TestOpts WithoutLog() { return {.extra_args = {"-nodebuglogfile", "-nodebug"}}; 
 
 } // namespace
 
+int Edit(FuzzedDataProvider& provider, Bytes& bytes)
+{
+    const int edits{provider.ConsumeIntegralInRange(0, 4)};
+    for (int i{0}; i < edits && !bytes.empty(); ++i) {
+        const auto at{provider.ConsumeIntegralInRange<size_t>(0, bytes.size() - 1)};
+        const int what{provider.ConsumeIntegralInRange(0, 3)};
+        if (what == 0) bytes.erase(bytes.begin() + at);
+        if (what == 1) bytes.insert(bytes.begin() + at, provider.ConsumeIntegral<uint8_t>());
+        if (what >= 2) bytes[at] = provider.ConsumeIntegral<uint8_t>();
+    }
+    return edits;
+}
+
 Script::Script() : World{/*last_label=*/0, /*stamp_bits=*/0, WithoutLog()}
 {
     m_memory_only = true;
@@ -92,21 +105,14 @@ Bytes Script::SignAgain(FuzzedDataProvider& provider, const Bytes& bytes)
 {
     auto entry{ParseEntry(bytes)};
     if (!entry || !provider.ConsumeBool()) return bytes;
-    const auto prev{provider.ConsumeBool() ? m_manager->LastEntryId() : entry->prev};
+    const auto prev{provider.ConsumeBool() && m_manager ? m_manager->LastEntryId() : entry->prev};
     return Seal(entry->time, std::move(entry->body), prev).bytes;
 }
 
 Bytes Script::Spoil(FuzzedDataProvider& provider, const Piece& piece, bool& changed)
 {
     Bytes bytes{piece.bytes};
-    const int edits{provider.ConsumeIntegralInRange(0, 4)};
-    for (int i{0}; i < edits && !bytes.empty(); ++i) {
-        const auto at{provider.ConsumeIntegralInRange<size_t>(0, bytes.size() - 1)};
-        const int what{provider.ConsumeIntegralInRange(0, 3)};
-        if (what == 0) bytes.erase(bytes.begin() + at);
-        if (what == 1) bytes.insert(bytes.begin() + at, provider.ConsumeIntegral<uint8_t>());
-        if (what >= 2) bytes[at] = provider.ConsumeIntegral<uint8_t>();
-    }
+    const int edits{Edit(provider, bytes)};
     if (edits > 0 && piece.type == ObjectType::ENTRY) bytes = SignAgain(provider, bytes);
     changed = bytes != piece.bytes;
     return bytes;

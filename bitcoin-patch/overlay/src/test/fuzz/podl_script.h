@@ -22,6 +22,9 @@
 /** Two rounds of a real chain, and ways to spoil them: what the targets with state draw from. */
 namespace podl::test {
 
+/** Change, insert or erase some bytes. @returns in how many steps, 0 to 4 */
+int Edit(FuzzedDataProvider& provider, Bytes& bytes);
+
 /** One thing that peers send: bytes and the id that names them. */
 struct Piece {
     ObjectType type{};
@@ -58,6 +61,7 @@ public:
     BlockState StateOf(const uint256& hash) const override { return Locked([&] { return m_chain.StateOf(hash); }); }
     std::optional<std::string> Refusal(const uint256& hash) const override { return Locked([&] { return m_chain.Refusal(hash); }); }
     std::shared_ptr<const CBlock> ReadBlock(const uint256& hash) const override { return Locked([&] { return m_chain.ReadBlock(hash); }); }
+    bool Disconnect(int height, const uint256& named) override { return Locked([&] { return m_chain.Disconnect(height, named); }); }
     void FeedHeader(const CBlockHeader& header) override { Locked([&] { m_chain.FeedHeader(header); }); }
     void FeedBlock(const std::shared_ptr<const CBlock>& block) override { Locked([&] { m_chain.FeedBlock(block); }); }
     void Activate() override { Locked([&] { m_chain.Activate(); }); }
