@@ -29,6 +29,7 @@ MAX_PHASE = 60
 POOL = 24
 LIARS = 8
 PEERS = 6
+KEPT = 16  # entries without predecessor
 BUFFER = 8 << 20
 DISK = 4 << 20
 # Weights of two chunks: one of them may be given, and the other one held back.
@@ -127,6 +128,7 @@ class PodlFloodsTest(PodlTestFramework):
         begin = time.monotonic()
         self.flood_reveals()
         self.flood_entries()
+        self.flood_orphans()
         self.flood_chunks()
         self.half_messages()
         honest = self.miner.reveal_all(self.honest, mine[0], self.current.release)
@@ -223,6 +225,20 @@ class PodlFloodsTest(PodlTestFramework):
             lost += 1
         self.note(f"{400 * self.options.scale} old entries, {lost} connections of forgers")
 
+    def flood_orphans(self):
+        """Entries that the requester has signed behind entries that nobody has."""
+        body = self.current.release.body
+        signed = [self.requester.sign(body, prev=named_bytes(f"entry {i}")) for i in range(3 * KEPT)]
+        orphans = {(ENTRY, entry.id): entry.serialize() for entry in signed}
+        self.objects.update(orphans)
+        self.peers[2].send_without_ping(p2p.inv(*orphans))
+        self.wait_until(lambda: len(self.missing_entries()) >= KEPT)
+        self.note(f"{len(orphans)} signed entries without predecessor")
+
+    def missing_entries(self):
+        """Ids of the entries that the node waits for."""
+        return {w["id"] for w in self.node.getpodlinfo()["waiting"] if w["what"] == "entry"}
+
     def flood_chunks(self):
         """Chunks that nobody asked for, of objects that nobody names and of those that are wanted."""
         foreign = bytes(range(256)) * 1024
@@ -247,6 +263,7 @@ class PodlFloodsTest(PodlTestFramework):
         self.log.info("Nothing of it is kept")
         info = self.node.getpodlinfo()
         assert_equal((info["state"], info["alarms"], info["commitments"]), ("running", [], 0))
+        assert_equal(len(self.missing_entries()), KEPT)
         held = {path.name for path in (self.node.chain_path / "podl" / "data").iterdir()}
         kinds = sorted(name.split("-")[0] for name in held)
         assert {kind: kinds.count(kind) for kind in kinds} in WINNERS, held

@@ -68,6 +68,38 @@ struct ChoiceSetup : AlarmSetup {
     }
 };
 
+/** A round with two losers, one measured and one found bad, whose bytes are gone; then the node is started anew. */
+struct LoserSetup : AlarmSetup {
+    Mined m_loser{Mine(FIRST_HEIGHT, m_base, 2)};
+    Mined m_bad{Mine(FIRST_HEIGHT, m_base, 3)};
+
+    LoserSetup()
+    {
+        PayAnother(m_bad);
+        m_release = MakeRelease(FIRST_HEIGHT, 1, m_base, {m_mined.Hash(), m_loser.Hash(), m_bad.Hash()});
+        Accept(m_release);
+        for (const auto* mined : {&m_mined, &m_loser, &m_bad}) BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(*mined, m_release.id, 40)).status == SubmitStatus::ACCEPTED);
+        for (const auto* mined : {&m_mined, &m_loser}) {
+            AddData(*mined);
+            BOOST_REQUIRE_EQUAL(m_manager->SubmitVerdict(KeyOf(*mined, m_release), {40, SAMPLES - 40, "", ""}).reason, "");
+        }
+        BOOST_REQUIRE_EQUAL(m_manager->AddObject(ObjectKind::BODY, m_bad.Hash(), m_bad.body).reason, "podl-payout");
+    }
+
+    /** The final of the winner is accepted, and another one is chosen instead. */
+    void Choose(const Mined& mined)
+    {
+        const auto other{MakeFinal(FIRST_HEIGHT, 1, mined, 40)};
+        m_log.pop_back();
+        Accept(MakeFinal(FIRST_HEIGHT, 1, m_mined, 40));
+        BOOST_CHECK(!m_manager->ObjectSize(ObjectKind::WEIGHTS, mined.disclosure.opening.weights_root));
+        OpenManager();
+        BOOST_CHECK_EQUAL(Submit(other).reason, "podl-entry-equivocation");
+        BOOST_CHECK_EQUAL(m_manager->ChooseEntry(other.id).reason, "");
+        m_manager->Start();
+    }
+};
+
 } // namespace
 
 BOOST_FIXTURE_TEST_SUITE(podl_choice_tests, ChoiceSetup)
@@ -192,6 +224,21 @@ BOOST_AUTO_TEST_CASE(a_crash_before_the_block_is_disconnected)
     BOOST_REQUIRE(!m_manager->Attach(std::move(chain)));
     Work();
     BOOST_CHECK(!IsConnected(m_mined) && m_chain->GetTip()->hash == m_base);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_verdict_on_a_loser_still_counts, LoserSetup)
+{
+    Choose(m_loser);
+    BOOST_REQUIRE_EQUAL(m_manager->AddObject(ObjectKind::BODY, m_loser.Hash(), m_loser.body).reason, "");
+    m_manager->SyncQueue();
+    BOOST_CHECK(m_chain->StateOf(m_loser.Hash()) == ChainLink::BlockState::CONNECTED); // nobody has its weights any more
+}
+
+BOOST_FIXTURE_TEST_CASE(the_fault_of_a_loser_still_counts, LoserSetup)
+{
+    Choose(m_bad);
+    BOOST_CHECK(m_manager->Info().is_void); // nobody has its body any more
+    BOOST_CHECK(Alarms() == Names({"podl-entry-equivocation", "podl-payout"}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -53,8 +53,8 @@ struct AllBytes {
 
 /** What is seen of a node that has been started. */
 struct Seen {
-    std::string error;
-    uint256 digest;
+    std::string error{};
+    uint256 digest{};
     size_t entries{0}, finals{0}, commitments{0}, candidates{0}, alarms{0}, evaluated{0};
     bool frozen{false}, is_void{false};
     friend bool operator==(const Seen&, const Seen&) = default;
@@ -192,7 +192,7 @@ Bytes Starter::SpoilValue(FuzzedDataProvider& provider, const Records::value_typ
 {
     bool changed;
     const auto type{record.first[0] == 'e' ? ObjectType::ENTRY : ObjectType::DATA};
-    return m_script.Spoil(provider, {.type = type, .bytes = record.second}, changed);
+    return m_script.Spoil(provider, {.type = type, .id = {}, .bytes = record.second}, changed);
 }
 
 /** A record of a known table with any key and value. */
@@ -208,10 +208,11 @@ void Starter::AddRecord(FuzzedDataProvider& provider)
 /** The same value under a key that is changed, if it still is one of a known table. */
 void Starter::Move(FuzzedDataProvider& provider, const Records::value_type& record)
 {
-    auto [key, value]{record};
+    Bytes key{record.first};
+    auto value{record.second};
     m_records.erase(key);
     Edit(provider, key);
-    if (!key.empty() && TABLES.find(static_cast<char>(key[0])) != TABLES.npos) m_records[key] = value;
+    if (!key.empty() && TABLES.find(static_cast<char>(key[0])) != TABLES.npos) m_records[key] = std::move(value);
 }
 
 void Starter::Step(FuzzedDataProvider& provider)
