@@ -210,7 +210,8 @@ void State::DropDamaged(const ObjectId& id, int64_t now)
     if (!files.Has(id)) return;
     LogError("PoDL: the file %s is missing or damaged. It is thrown away, and fetched again from peers while it is needed.", fs::PathToString(files.PathOf(id)));
     files.Remove(id);
-    if (id.kind != ObjectKind::BODY && NamedByFinal(id)) m_archive.insert(id);
+    // What only void finals name is a proof that others hold, too: it is no part of the archive.
+    if (id.kind != ObjectKind::BODY && m_final_index.contains(id.hash)) m_archive.insert(id);
     Events untold; // whoever reads next sees it
     Refresh(now, untold);
 }
@@ -332,7 +333,9 @@ void State::ArchiveNeeds(int64_t now, std::vector<Need>& needs) const
     auto it{std::next(m_archive.begin(), now / ARCHIVE_TURN % turns * LOOKAHEAD)};
     for (size_t left{std::min(LOOKAHEAD, m_archive.size())}; left > 0; --left) {
         const bool listed{std::ranges::any_of(needs, [&](const Need& need) { return need.want && ObjectId{need.want->kind, need.id} == *it; })};
-        if (!listed) AddNeed(*it, m_finals[m_final_index.find(it->hash)->second].height, needs);
+        const auto named{m_final_index.find(it->hash)};
+        assert(named != m_final_index.end()); // the archive is that of finals that count
+        if (!listed) AddNeed(*it, m_finals[named->second].height, needs);
         if (++it == m_archive.end()) it = m_archive.begin();
     }
 }

@@ -79,11 +79,11 @@ struct LoserSetup : AlarmSetup {
         m_release = MakeRelease(FIRST_HEIGHT, 1, m_base, {m_mined.Hash(), m_loser.Hash(), m_bad.Hash()});
         Accept(m_release);
         for (const auto* mined : {&m_mined, &m_loser, &m_bad}) BOOST_REQUIRE(m_manager->SubmitReveal(MakeReveal(*mined, m_release.id, 40)).status == SubmitStatus::ACCEPTED);
+        BOOST_REQUIRE_EQUAL(m_manager->AddObject(ObjectKind::BODY, m_bad.Hash(), m_bad.body).reason, "podl-payout");
         for (const auto* mined : {&m_mined, &m_loser}) {
             AddData(*mined);
             BOOST_REQUIRE_EQUAL(m_manager->SubmitVerdict(KeyOf(*mined, m_release), {40, SAMPLES - 40, "", ""}).reason, "");
         }
-        BOOST_REQUIRE_EQUAL(m_manager->AddObject(ObjectKind::BODY, m_bad.Hash(), m_bad.body).reason, "podl-payout");
     }
 
     /** The final of the winner is accepted, and another one is chosen instead. */

@@ -144,6 +144,18 @@ BOOST_AUTO_TEST_CASE(a_damaged_body_of_a_final_comes_again)
     BOOST_CHECK(m_chain->StateOf(m_mined.Hash()) == ChainLink::BlockState::CONNECTED);
 }
 
+BOOST_AUTO_TEST_CASE(a_damaged_object_of_a_void_final_is_thrown_away)
+{
+    Accept(MakeFinal(FIRST_HEIGHT, 0, m_mined, 50));
+    BOOST_CHECK_EQUAL(Verdict(49).reason, "");
+    for (const auto& id : {m_weights, m_model, m_shard}) {
+        Damage(id, Flip);
+        OpenManager();
+        BOOST_CHECK(!Holds(id) && !Wants(id));
+        BOOST_CHECK(m_manager->Info().is_void && !fs::exists(PathOf(id)));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_damaged_database_is_named)
 {
     const auto db{m_path_root / "podl" / "db"};
