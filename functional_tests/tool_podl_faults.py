@@ -7,6 +7,7 @@ on. `--all` takes every step, otherwise every fifth one and those around a signa
 pauses longer.
 """
 
+import os
 import re
 import resource
 import signal
@@ -201,6 +202,7 @@ class PodlToolFaultsTest(SidecarTestFramework):
         # Not with a commitment under way, for whose reveal the requester would wait.
         self.at_steps(miner, ["before submitpodlcommitment"], self.retire)
         for program in (self.wide, self.sidecars[0]):
+            os.truncate(program.log, 0)  # after long pauses it is larger than that itself
             program.child.rlimit(resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))
             self.faults += 1
             self.wait_until(lambda p=program: p.child.poll() is not None, timeout=120)
