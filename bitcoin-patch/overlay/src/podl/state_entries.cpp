@@ -107,7 +107,9 @@ bool State::WithdrawsValid(const Entry& entry) const
 
 bool State::AddEquivocation(const Equivocation& found, const Bytes& other, int64_t now)
 {
-    const bool freezes{!m_freeze && found.finals_behind < FINAL_DEPTH};
+    // Of several slots the lowest one: which evidence came first must not decide what connects.
+    const bool is_lowest{!m_freeze || found.slot < m_freeze->slot};
+    const bool freezes{is_lowest && found.finals_behind < FINAL_DEPTH};
     if (freezes) {
         const Freeze freeze{found.slot, found.accepted, found.other, other};
         if (!m_store->WriteFreeze(freeze)) return false;

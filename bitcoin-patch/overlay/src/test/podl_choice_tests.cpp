@@ -149,6 +149,23 @@ BOOST_AUTO_TEST_CASE(the_other_entry)
     CheckChosen(m_other, m_final);
 }
 
+BOOST_AUTO_TEST_CASE(evidence_of_a_lower_slot)
+{
+    const auto behind{MakeRelease(FIRST_HEIGHT + 1, 0, m_mined.Hash(), {Mine(FIRST_HEIGHT + 1, m_mined.Hash()).Hash()})};
+    Accept(behind);
+    BOOST_CHECK_EQUAL(Submit(Seal(behind.time + 1, *behind.AsRelease(), m_final.id)).reason, "podl-entry-equivocation");
+    Freeze();
+    Judge(m_mined, 50);
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        Work();
+        BOOST_CHECK(!IsConnected(m_mined)); // as on a node that had this evidence first
+    }
+    BOOST_CHECK_EQUAL(m_manager->ChooseEntry(behind.id).reason, "podl-choice-unknown");
+    BOOST_CHECK_EQUAL(m_manager->ChooseEntry(m_other.id).reason, "");
+    BOOST_CHECK(m_manager->Info().digest == m_other.id && !m_manager->Info().frozen);
+}
+
 BOOST_AUTO_TEST_CASE(what_was_accepted_behind_the_slot_goes)
 {
     Judge(m_mined, 50);
