@@ -21,6 +21,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -59,6 +60,17 @@ struct Seen {
     bool frozen{false}, is_void{false};
     friend bool operator==(const Seen&, const Seen&) = default;
 };
+
+/** Remove a folder with all that is in it, the deepest first. */
+void RemoveFolder(const fs::path& folder)
+{
+    std::vector<fs::path> paths;
+    if (fs::exists(folder)) {
+        paths.push_back(folder);
+        for (const auto& found : fs::recursive_directory_iterator{folder}) paths.emplace_back(found.path());
+    }
+    for (const auto& path : paths | std::views::reverse) fs::remove(path);
+}
 
 /** A node that is started on records of other nodes, spoiled. */
 class Starter
@@ -117,7 +129,7 @@ Starter::Starter()
 void Starter::Clear()
 {
     m_script.m_manager.reset();
-    fs::remove_all(Folder());
+    RemoveFolder(Folder());
     m_script.Reset();
 }
 
@@ -287,7 +299,7 @@ void Starter::Run(FuzzedDataProvider& provider)
 {
     Clear();
     m_script.m_manager.reset();
-    fs::remove_all(Folder());
+    RemoveFolder(Folder());
     m_records = PickSample(provider);
     LIMITED_WHILE(provider.remaining_bytes() > 0, 20) Step(provider);
     WriteRecords();
