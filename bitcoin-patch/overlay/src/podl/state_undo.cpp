@@ -42,6 +42,11 @@ void State::VoidFinal(size_t index, const std::string& reason, int64_t now)
     // On disk what is cut off goes with the next entry; until then every start cuts it off again.
     if (size < m_schedule.Size()) Rebuild(size);
     VoidLast();
+    // Commitments on its block, or above; at a start those for its own height are still to be read.
+    if (m_pool.Size() > 0) {
+        m_pool = {};
+        (void)m_store->ClearCommitments();
+    }
     if (final.connected && m_store->WriteUndo(final.height)) m_undo_height = final.height;
     if (m_freeze && IsIdle(*m_freeze)) {
         (void)m_store->EraseFreeze();

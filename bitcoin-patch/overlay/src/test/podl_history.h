@@ -40,19 +40,34 @@ struct Message {
 
 /** Where the outcome may depend on the order, as docs/protocol.md says; anywhere else it must not. */
 struct Limits {
-    //! From this height on blocks may be connected or not: two entries for a slot, a void final, two verdicts.
-    uint32_t blocks{std::numeric_limits<uint32_t>::max()};
-    //! From this index on the entries may differ: two of them are signed for it, or a void final lies below.
-    size_t entries{std::numeric_limits<size_t>::max()};
-    bool broken{false};    //!< by the requester: every node must find out and freeze
-    bool contested{false}; //!< a final has two verdicts
+    static constexpr auto NONE{std::numeric_limits<uint32_t>::max()};
+    uint32_t blocks{NONE};  //!< from this height on blocks may be connected or not: two entries for a slot, two verdicts
+    size_t entries{NONE};   //!< from this index on the entries may differ
+    size_t slot{NONE};      //!< lowest one with two entries: every node must find out and freeze
+    uint32_t frozen{NONE};  //!< lowest height without a final below that slot
+    std::set<uint256> rivals{}; //!< entries for that slot
+    bool contested{false};  //!< a final has two verdicts
 
-    void Break(uint32_t height, size_t index)
+    bool Broken() const { return slot != NONE; }
+    void Break(uint32_t height, size_t index, const std::set<uint256>& ids)
     {
         blocks = std::min(blocks, height);
-        entries = std::min(entries, index);
-        broken = true;
+        Split(index);
+        if (index > slot) return;
+        if (index < slot) rivals.clear();
+        slot = index;
+        frozen = height;
+        rivals.insert(ids.begin(), ids.end());
     }
+    /** Either of two. */
+    void Merge(const Limits& other)
+    {
+        blocks = std::min(blocks, other.blocks);
+        Split(other.entries);
+        contested |= other.contested;
+        if (other.Broken()) Break(other.frozen, other.slot, other.rivals);
+    }
+    void Split(size_t index) { entries = std::min(entries, index); }
     void Contest(uint32_t height)
     {
         blocks = std::min(blocks, height);
@@ -65,15 +80,20 @@ struct History {
     std::map<uint256, std::string> refusals{}; //!< blocks that Core refuses to connect, and why
     std::set<uint256> void_blocks{};           //!< blocks of void finals, which nobody may connect
     Limits limits{};
-    bool complete{true}; //!< nothing is withheld: what may connect does
-    bool roomy{true};    //!< the task's quota holds all candidates' bytes
-    uint32_t finals{0};  //!< heights with a final that must be accepted
+    bool complete{true};  //!< nothing is withheld: what may connect does, and every proof comes
+    bool roomy{true};     //!< the task's quota holds all candidates' bytes
+    bool ends_void{false}; //!< nothing follows the last void final
+    std::vector<uint256> log{};           //!< ids of the entries that stand in the end
+    std::map<uint32_t, uint256> blocks{}; //!< that they name, by height
+    uint32_t withdrawals{0}, idle{0};     //!< void finals with a next attempt, and those with something else behind them
+    bool two_tasks{false};                //!< a later task is in force in the end
+
+    /** Whether every node must end with this log and these blocks. */
+    bool Certain() const { return complete && !limits.contested && limits.entries == Limits::NONE; }
 };
 
-/** What weights reach on a shard, in this model: few values, so that there are ties. */
-uint32_t TrueCount(const VerdictKey& key);
-/** The verdict of an evaluator that has measured so much. */
-Verdict VerdictOf(uint32_t count, std::string evaluator = "honest");
+/** What weights reach on a shard, in this model: few values, so that there are ties, of rank sums too. */
+Verdict TrueVerdict(const VerdictKey& key);
 
 /** Make a history on a world's task; its log is begun anew. */
 History MakeHistory(World& world, FastRandomContext& rng);

@@ -124,20 +124,23 @@ void OrderNode::Reopen()
 bool OrderNode::Tell(size_t index)
 {
     const auto& message{m_history.messages[index]};
-    const auto result{Submit(message)};
+    uint256 id;
+    const auto result{Submit(message, &id)};
+    const bool is_evidence{result.reason == "podl-entry-equivocation" && m_history.limits.rivals.contains(id)};
+    if (is_evidence && !m_outcome.at_freeze) m_outcome.at_freeze = Connected();
     m_manager->Work();
     if (result.status == SubmitStatus::ACCEPTED) m_outcome.accepted.insert(index);
     const bool blamed{result.status == SubmitStatus::REFUSED && result.cls != FailureClass::EVIDENCE};
     // Verdicts come from the node's own evaluators.
     if (blamed && message.kind != Message::Kind::VERDICT) m_outcome.blamed.emplace(index, result.reason);
     const auto answer{strprintf("%d %s", static_cast<int>(result.status), result.reason)};
-    return std::exchange(m_outcome.answers[index], answer) != answer;
+    return std::exchange(m_outcome.answers[index], answer) != answer || result.status == SubmitStatus::ACCEPTED;
 }
 
-Submission OrderNode::Submit(const Message& message)
+Submission OrderNode::Submit(const Message& message, uint256* id)
 {
     switch (message.kind) {
-    case Message::Kind::ENTRY: return m_manager->SubmitEntry(message.bytes);
+    case Message::Kind::ENTRY: return m_manager->SubmitEntry(message.bytes, id);
     case Message::Kind::COMMITMENT: return m_manager->SubmitCommitment(message.bytes);
     case Message::Kind::REVEAL: return m_manager->SubmitReveal(message.bytes);
     case Message::Kind::OBJECT: return m_manager->AddObject(message.object, message.hash, message.bytes);
@@ -153,7 +156,7 @@ bool OrderNode::Measure()
         const auto& job{jobs.front()};
         VerdictKey key{job.arithmetic, {}, job.weights_root, job.test_root};
         CSHA256().Write(job.program.data(), job.program.size()).Finalize(key.program.begin());
-        BOOST_REQUIRE(m_manager->SubmitVerdict(key, VerdictOf(TrueCount(key))).status == SubmitStatus::ACCEPTED);
+        BOOST_REQUIRE(m_manager->SubmitVerdict(key, TrueVerdict(key)).status == SubmitStatus::ACCEPTED);
         m_manager->Work();
         measured = true;
     }
@@ -231,19 +234,31 @@ void OrderNode::LookAtRound()
     for (const auto& hash : pool) state.emplace_back("commitment", hash.GetHex());
 }
 
+std::map<uint32_t, uint256> OrderNode::Connected() const
+{
+    std::map<uint32_t, uint256> connected;
+    for (const auto& [hash, block] : m_chain->m_blocks) {
+        if (block.state == ChainLink::BlockState::CONNECTED && block.height >= FIRST_HEIGHT) connected[block.height] = hash;
+    }
+    return connected;
+}
+
 void OrderNode::Look()
 {
     const auto info{m_manager->Info()};
-    m_outcome.stopped = info.frozen || info.is_void;
+    m_outcome.frozen = info.frozen;
+    m_outcome.is_void = info.is_void;
+    for (const auto& alarm : info.alarms) {
+        if (alarm.reason != "podl-entry-equivocation") continue;
+        for (const auto& id : alarm.ids) m_outcome.evidence.emplace(ParseHex<unsigned char>(id));
+    }
     auto& state{m_outcome.state};
     state.emplace_back("digest", HexStr(info.digest));
     state.emplace_back("height", strprintf("%d", info.height));
     state.emplace_back("attempt", info.reveal_phase ? strprintf("%u", info.attempt) : "none");
     state.emplace_back("prev", info.prev ? info.prev->GetHex() : "none");
     for (const auto& entry : m_manager->Entries(0, info.entries).entries) m_outcome.entries.push_back(entry.id);
-    for (const auto& [hash, block] : m_chain->m_blocks) {
-        if (block.state == ChainLink::BlockState::CONNECTED && block.height >= FIRST_HEIGHT) m_outcome.connected[block.height] = hash;
-    }
+    m_outcome.connected = Connected();
     LookAtRound();
 }
 

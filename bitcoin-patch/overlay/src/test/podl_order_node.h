@@ -54,7 +54,9 @@ struct Outcome {
     std::set<size_t> accepted{};                      //!< messages accepted at any time
     std::map<size_t, std::string> blamed{};           //!< messages whose sender was blamed at any time, and why
     std::string problem{};                            //!< what is wrong by itself, or empty
-    bool stopped{false}; //!< frozen, or behind a void final
+    bool frozen{false}, is_void{false};
+    std::set<uint256> evidence{};              //!< entries that were signed for one slot with another
+    std::optional<std::map<uint32_t, uint256>> at_freeze{}; //!< blocks connected when two entries for the lowest slot were known
 };
 
 /** Its worker's work is done at once, without a thread: a run is the same every time. */
@@ -93,8 +95,10 @@ private:
     void Do(const Step& step);
     /** @returns whether the node has changed */
     bool Tell(size_t index);
-    Submission Submit(const Message& message);
+    /** @param[out] id  of an entry */
+    Submission Submit(const Message& message, uint256* id);
     bool Measure();
+    std::map<uint32_t, uint256> Connected() const;
     void Settle(const Order& order);
     void Look();
     std::string Winner() const;

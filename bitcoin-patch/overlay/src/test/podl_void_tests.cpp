@@ -100,6 +100,23 @@ BOOST_AUTO_TEST_CASE(commitments_are_taken_again)
     BOOST_CHECK_EQUAL(m_manager->SubmitReveal(MakeReveal(m_mined, m_release.id, 49)).reason, "podl-late-reveal");
 }
 
+BOOST_AUTO_TEST_CASE(commitments_on_its_block_go)
+{
+    const auto next{Mine(FIRST_HEIGHT + 1, m_mined.Hash())};
+    const auto bytes{World::HeaderBytes(next.disclosure.header)};
+    BOOST_CHECK_EQUAL(m_manager->SubmitCommitment(bytes).reason, "");
+    BOOST_CHECK_EQUAL(Verdict(49).reason, "");
+    for (const bool restarted : {false, true}) {
+        if (restarted) OpenManager();
+        BOOST_CHECK_EQUAL(m_manager->Info().commitments, 0U);
+        BOOST_CHECK_EQUAL(m_manager->SubmitCommitment(bytes).reason, "podl-commit-prev"); // not held either
+    }
+    // Those for its own height stay over a restart.
+    BOOST_CHECK_EQUAL(m_manager->SubmitCommitment(World::HeaderBytes(Mine(FIRST_HEIGHT, m_base, 3).disclosure.header)).reason, "");
+    OpenManager();
+    BOOST_CHECK_EQUAL(m_manager->Info().commitments, 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_release_that_was_signed_behind_it)
 {
     // The requester has gone on before anyone had measured.

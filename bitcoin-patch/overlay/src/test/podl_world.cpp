@@ -161,7 +161,7 @@ World::World(unsigned char last_label, uint8_t stamp_bits, TestOpts opts) : Basi
     m_miner = MakeKey(m_rng);
     m_base = m_rng.rand256();
     CSHA256().Write(PROGRAM.data(), PROGRAM.size()).Finalize(m_program.begin());
-    MakeShards(last_label);
+    AddShards(last_label);
     MakeTask(stamp_bits);
     SetMockTime(START + 100'000);
 }
@@ -192,7 +192,7 @@ void World::OpenManager()
     Require(!m_manager->Attach(std::move(chain)), "the chain does not fit the store");
 }
 
-void World::MakeShards(unsigned char last_label)
+void World::AddShards(unsigned char last_label)
 {
     for (size_t i{0}; i < N_SHARDS; ++i) {
         auto samples{m_rng.randbytes(SAMPLES * SAMPLE_SIZE)};
@@ -205,10 +205,18 @@ void World::MakeShards(unsigned char last_label)
     }
 }
 
-std::vector<uint256> World::ShardLeaves() const
+void World::UseProgram(const Bytes& program, uint16_t classes, uint32_t parameters)
+{
+    m_task.programs = {program};
+    m_task.classes = classes;
+    m_parameters = parameters;
+    CSHA256().Write(program.data(), program.size()).Finalize(m_program.begin());
+}
+
+std::vector<uint256> World::ShardLeaves(size_t list) const
 {
     std::vector<uint256> leaves;
-    for (size_t i{0}; i < m_shards.size(); ++i) leaves.push_back(ShardCommitment(m_salts[i], DataRoot(m_shards[i]), SAMPLES));
+    for (size_t i{list * N_SHARDS}; i < (list + 1) * N_SHARDS; ++i) leaves.push_back(ShardCommitment(m_salts.at(i), DataRoot(m_shards.at(i)), SAMPLES));
     return leaves;
 }
 
@@ -225,7 +233,7 @@ void World::MakeTask(uint8_t stamp_bits)
         .b_min = 1, .b_max = 5, .epochs_min = 1, .epochs_max = 10, .k_min = 1, .k_max = 8,
         .max_replay_macs = 1'000'000,
         .n_shards = N_SHARDS,
-        .shard_list_root = TreeRoot(ShardLeaves()),
+        .shard_list_root = TreeRoot(ShardLeaves(0)),
         .shard_min = SAMPLES, .shard_max = SAMPLES,
         .min_commit = 1, .min_reveal = MIN_REVEAL, .max_phase = MAX_PHASE,
         .require_replay = true, .max_replays = 4,
@@ -262,6 +270,32 @@ Entry World::Seal(uint64_t time, decltype(Entry::body) body, std::optional<uint2
     return entry;
 }
 
+const Entry& World::TaskEntryFor(uint32_t height) const
+{
+    const Entry* found{&m_first};
+    for (const auto& entry : m_log) {
+        if (entry.AsTask() && entry.AsTask()->first_height <= height) found = &entry;
+    }
+    return *found;
+}
+
+size_t World::TaskNumber(uint32_t height) const
+{
+    return std::ranges::count_if(m_log, [&](const Entry& entry) { return entry.AsTask() && entry.AsTask()->first_height <= height; }) - 1;
+}
+
+const Bytes& World::ShardOf(const Release& release) const
+{
+    return m_shards.at(TaskNumber(release.height) * N_SHARDS + release.shard_index);
+}
+
+Entry World::MakeLaterTask(Task task)
+{
+    const auto list{static_cast<size_t>(std::ranges::count_if(m_log, [](const Entry& entry) { return entry.AsTask(); }))};
+    task.shard_list_root = TreeRoot(ShardLeaves(list));
+    return Seal(Time(), std::move(task));
+}
+
 Mined World::Mine(uint32_t height, const uint256& prev, uint16_t trial)
 {
     uint256 opening_release{m_first.id};
@@ -270,7 +304,7 @@ Mined World::Mine(uint32_t height, const uint256& prev, uint16_t trial)
         if (release && release->height + 1 == height && release->attempt == 0) opening_release = entry.id;
     }
     Mined mined;
-    for (size_t i{0}; i < PARAMETERS; ++i) mined.weights.push_back(m_rng.randbits(7));
+    for (size_t i{0}; i < m_parameters; ++i) mined.weights.push_back(m_rng.randbits(7));
     for (const auto weight : mined.weights) mined.model.insert(mined.model.end(), {0, 0, weight, 0});
     auto& [header, opening, recipe, payout]{mined.disclosure};
     payout = {OP_TRUE, static_cast<unsigned char>(OP_1 + trial % 16)};
@@ -279,8 +313,8 @@ Mined World::Mine(uint32_t height, const uint256& prev, uint16_t trial)
     recipe.k = 4;
     recipe.trial = trial;
     opening = Opening{
-        .chain_id = m_first.id, .task_id = m_first.id, .height = height, .release_id = opening_release,
-        .weights_root = DataRoot(mined.weights), .model_root = DataRoot(mined.model), .n_params = PARAMETERS,
+        .chain_id = m_first.id, .task_id = TaskEntryFor(height).id, .height = height, .release_id = opening_release,
+        .weights_root = DataRoot(mined.weights), .model_root = DataRoot(mined.model), .n_params = m_parameters,
         .recipe_hash = recipe.GetHash(), .checkpoints_root = m_rng.rand256(), .n_checkpoints = 4,
         .payout_hash = mined.disclosure.PayoutHash(), .reveal_key = XOnly(m_miner), .salt = m_rng.rand256(),
     };
@@ -294,11 +328,14 @@ Mined World::Mine(uint32_t height, const uint256& prev, uint16_t trial)
 
 Entry World::MakeRelease(uint32_t height, uint16_t attempt, const uint256& prev_block, const std::vector<uint256>& list, std::optional<uint64_t> time)
 {
-    const auto index{static_cast<uint32_t>(std::ranges::count_if(m_log, [](const Entry& entry) { return entry.AsRelease(); }))};
+    const auto list_number{TaskNumber(height)};
+    const auto opened{[&](const Entry& entry) { return entry.AsRelease() && TaskNumber(entry.AsRelease()->height) == list_number; }};
+    const auto index{static_cast<uint32_t>(std::ranges::count_if(m_log, opened))};
+    const auto place{list_number * N_SHARDS + index};
     const Release release{
         .height = height, .attempt = attempt, .prev_block = prev_block, .shard_index = index,
-        .test_root = DataRoot(m_shards.at(index)), .n = SAMPLES, .salt = m_salts.at(index),
-        .path = MerkleProof(ShardLeaves(), index), .list = list,
+        .test_root = DataRoot(m_shards.at(place)), .n = SAMPLES, .salt = m_salts.at(place),
+        .path = MerkleProof(ShardLeaves(list_number), index), .list = list,
     };
     return Seal(time.value_or(Time() + MAX_PHASE), release);
 }

@@ -80,7 +80,8 @@ private:
 struct World : BasicTestingSetup {
     Task m_task;
     uint256 m_program; //!< hash of the only layer program
-    std::vector<Bytes> m_shards;
+    uint32_t m_parameters{PARAMETERS}; //!< of that program
+    std::vector<Bytes> m_shards; //!< of the task's list, then of those of later tasks
     uint256 m_base;    //!< block below the first height
     Entry m_first;     //!< the chain's first task
     std::vector<Entry> m_log; //!< entries made so far, by MakeX, in order
@@ -106,6 +107,17 @@ struct World : BasicTestingSetup {
     Mined Mine(uint32_t height, const uint256& prev, uint16_t trial = 0);
     Entry MakeRelease(uint32_t height, uint16_t attempt, const uint256& prev_block, const std::vector<uint256>& list, std::optional<uint64_t> time = {});
     Entry MakeFinal(uint32_t height, uint16_t attempt, const Mined& mined, uint32_t claim);
+    /** A later task, which seals the next list of AddShards(). */
+    Entry MakeLaterTask(Task task);
+    /** Entry of the task in force at a height, as the log stands. */
+    const Entry& TaskEntryFor(uint32_t height) const;
+    const Task& TaskFor(uint32_t height) const { return *TaskEntryFor(height).AsTask(); }
+    /** What a release of the log opens. */
+    const Bytes& ShardOf(const Release& release) const;
+    /** Another list of shards. */
+    void AddShards(unsigned char last_label);
+    /** Another layer program for a task that is sealed from now on. */
+    void UseProgram(const Bytes& program, uint16_t classes, uint32_t parameters);
     /** A signed entry behind the log's last one, which it becomes, or behind another one. */
     Entry Seal(uint64_t time, decltype(Entry::body) body, std::optional<uint256> prev = {});
     Bytes MakeReveal(const Mined& mined, const uint256& release_id, uint32_t claim) const;
@@ -124,8 +136,9 @@ private:
     std::vector<uint256> m_salts;
 
     std::array<unsigned char, SIGNATURE_SIZE> Sign(const CKey& key, const uint256& message) const;
-    std::vector<uint256> ShardLeaves() const;
-    void MakeShards(unsigned char last_label);
+    /** Place of a height's task among the tasks of the log, which is that of its shards. */
+    size_t TaskNumber(uint32_t height) const;
+    std::vector<uint256> ShardLeaves(size_t list) const;
     void MakeTask(uint8_t stamp_bits);
 };
 
