@@ -2,6 +2,8 @@
 // Distributed under the MIT software license, see the accompanying
 // file COPYING or http://www.opensource.org/licenses/mit-license.php.
 
+#include <test/podl_history.h>
+
 #include <test/podl_history_miners.h>
 
 #include <tinyformat.h>

@@ -8,7 +8,7 @@
 #include <podl/views.h>
 #include <primitives/block.h>
 #include <random.h>
-#include <test/podl_history.h>
+#include <test/podl_messages.h>
 #include <test/podl_world.h>
 #include <uint256.h>
 
