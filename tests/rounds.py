@@ -12,6 +12,8 @@ from podl_tools.requester.decisions import Policy
 from podl_tools.trainer import service as trainer_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
     from podl_tools.entry import FinalBody
@@ -36,6 +38,19 @@ def open_round(world: World, *names: str, policy: Policy = BOTH) -> tuple[Any, d
     world.later(10, *(miner.step for miner in miners.values()), requester.step)
     assert world.fake.schedule.is_revealing
     return requester, miners
+
+
+def reorganise_behind_list(world: World, then: Callable[[], None] = lambda: None) -> None:
+    """Let the tip change right after somebody has asked for the commitments."""
+    listing = world.fake.rpc_listpodlcommitments
+
+    def reorganised() -> dict[str, Any]:
+        found = listing()
+        world.fake.tip = b"\7" * 32
+        then()
+        return found
+
+    world.fake.rpc_listpodlcommitments = reorganised  # type: ignore[method-assign]
 
 
 def tamper(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:

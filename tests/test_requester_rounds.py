@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from podl_tools.chain.answers import Submission
 
-from tests.rounds import last_final, open_round
+from tests.rounds import last_final, open_round, reorganise_behind_list
 
 
 @pytest.fixture
@@ -134,14 +134,7 @@ def test_first_list_and_its_block_belong_together(world: World) -> None:
     requester, miner = world.requester(), world.miner("ann")
     world.train("ann", miner)
     world.later(10, miner.step)
-    listing = world.fake.rpc_listpodlcommitments
-
-    def reorganised() -> dict[str, Any]:
-        found = listing()
-        world.fake.tip = b"\7" * 32
-        return found
-
-    world.fake.rpc_listpodlcommitments = reorganised  # type: ignore[method-assign]
+    reorganise_behind_list(world)
     requester.step()
     assert not world.fake.schedule.is_revealing
     world.later(0, miner.step, requester.step)

@@ -11,7 +11,7 @@ from podl_tools.chain.follow import ScheduleFollower
 from podl_tools.header import Header
 from podl_tools.requester.decisions import Policy, PublishTask, next_task
 from podl_tools.schedule import Schedule
-from tests.rounds import last_final, open_round
+from tests.rounds import last_final, open_round, reorganise_behind_list
 from tests.world import FIRST_HEIGHT, OPTIONS, World
 
 if TYPE_CHECKING:
@@ -139,17 +139,13 @@ def test_first_list_is_not_put_on_a_block_that_others_build_on(world: World) -> 
     requester, miner = world.requester(ONE), world.miner("ann")
     world.train("ann", miner)
     world.later(10, miner.step)
-    listing = world.fake.rpc_listpodlcommitments
 
-    def reorganised() -> dict[str, Any]:
-        found = listing()
-        world.fake.tip = b"\7" * 32
-        ((data, time),) = list(world.fake.commitments.values())[:1]
+    def commit_there() -> None:
+        data, time = next(iter(world.fake.commitments.values()))
         other = replace(Header.parse(data), prev_block=world.fake.tip)
         world.fake.commitments[other.hash] = other.serialize(), time
-        return found
 
-    world.fake.rpc_listpodlcommitments = reorganised  # type: ignore[method-assign]
+    reorganise_behind_list(world, commit_there)
     requester.step()
     assert not world.fake.schedule.is_revealing
     miner.stop()
@@ -169,15 +165,17 @@ def test_reorganisation_that_is_undone_changes_nothing(world: World) -> None:
 
 
 def test_every_reorganisation_below_the_first_height_opens_it_anew(world: World) -> None:
-    requester, miners = open_round(world, "ann", policy=ONE)
+    patient = replace(ONE, reveal_seconds=3 * OPTIONS.max_phase)  # does not give them up by itself
+    requester, miners = open_round(world, "ann", policy=patient)
     tips = [world.fake.tip, b"\7" * 32, world.fake.tip]
     for attempt in (1, 2):
         world.fake.tip = tips[attempt]
-        requester = world.requester(ONE)  # it was away meanwhile
+        requester = world.requester(patient)  # it was away meanwhile
         world.later(OPTIONS.max_phase, miners["ann"].step, requester.step)
         release = world.fake.schedule.releases_for(FIRST_HEIGHT)[-1].body
         assert (release.attempt, release.prev_block) == (attempt, tips[attempt])
     world.later(0, requester.step, miners["ann"].step)
-    world.later(60, requester.step)  # the first header on this block is listed too, and not revealed
+    # The first header on this block is listed too, and not revealed.
+    world.later(patient.reveal_seconds, requester.step)
     assert last_final(world).attempt == 2
     miners["ann"].stop()

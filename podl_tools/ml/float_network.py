@@ -74,7 +74,7 @@ class FloatNetwork(Network):
         self._ops = ops
         self._kernel = kernel
         self._graph = Graph(ops, program)
-        self._adding = cache(self._compile_adding)
+        self._add_gradients = cache(self._compile_add_gradients)
         self._step = cache(self._compile_step)
 
     @abstractmethod
@@ -94,7 +94,7 @@ class FloatNetwork(Network):
 
         return self.compiled(forward, self._matrices(self._kernel.small), self._samples)
 
-    def _compile_adding(self, follows: bool) -> Callable[..., Any]:
+    def _compile_add_gradients(self, follows: bool) -> Callable[..., Any]:
         """Graph of the gradients of some rows of a batch, for any number of rows, first ones or not."""
 
         def add(
@@ -149,7 +149,7 @@ class FloatNetwork(Network):
             *first, last = (map(self.tensor, block) for block in self.blocks(samples, labels))
             earlier: Sequence[Tensor] = []
             for rows in first:
-                earlier = self._adding(bool(earlier))(masters, earlier, *rows)
+                earlier = self._add_gradients(bool(earlier))(masters, earlier, *rows)
             step = self._step(bool(earlier))
             masters, velocities = step(masters, velocities, earlier, *last, operands)
         return masters, velocities

@@ -5,7 +5,6 @@
 #include <test/podl_history.h>
 
 #include <test/podl_history_miners.h>
-
 #include <tinyformat.h>
 
 #include <algorithm>

@@ -85,6 +85,7 @@ private:
     Records m_records;              //!< those of this input
 
     fs::path Folder() const { return m_script.m_path_root / fs::PathFromString(m_script.m_folder); }
+    void Stop();
     void Clear();
     void Keep();
     void PlayRound(size_t first, size_t last);
@@ -125,11 +126,17 @@ Starter::Starter()
     }
 }
 
-/** An empty folder and a node that is started on it. */
-void Starter::Clear()
+/** No node, and none of its files. */
+void Starter::Stop()
 {
     m_script.m_manager.reset();
     RemoveFolder(Folder());
+}
+
+/** An empty folder and a node that is started on it. */
+void Starter::Clear()
+{
+    Stop();
     m_script.Reset();
 }
 
@@ -297,9 +304,8 @@ void Starter::Use()
 
 void Starter::Run(FuzzedDataProvider& provider)
 {
-    Clear();
-    m_script.m_manager.reset();
-    RemoveFolder(Folder());
+    Clear(); // sets the clock, too
+    Stop();
     m_records = PickSample(provider);
     LIMITED_WHILE(provider.remaining_bytes() > 0, 20) Step(provider);
     WriteRecords();
